@@ -1,0 +1,1 @@
+"""The plugin cnn-mnist: a small convolutional network that reads handwritten digits."""

@@ -1,0 +1,156 @@
+"""The network, its loss, its augmentation and its figures.
+
+Shapes: B images in a batch, H = W = image_size, K classes, N examples.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+import zoo
+from zoo.images import centred, read_grey
+
+if TYPE_CHECKING:
+    from zoo_cnn_mnist.plugin import Config
+
+EVALUATION_BATCH = 500
+
+
+class DigitNet(nn.Module):
+    """Convolution, batch norm (arXiv:1502.03167) and ReLU, a few times, then one linear layer.
+
+    Unpadded convolutions shrink the image as they go, so that the last layer sees a 4x4 map and knows where things
+    are; pooling to one pixel would forget it. Pixels need no normalisation: the first batch norm does it.
+
+    Shapes:
+        image: (B, 1, H, W), pixels in [0, 1]
+        output: (B, K), logits
+    """
+
+    def __init__(self, config: Config, classes: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        before = 1
+        sizes = zip(config.channels, config.kernels, config.strides, config.paddings, config.pools, strict=True)
+        for channels, kernel, stride, padding, pool in sizes:
+            layers += [nn.Conv2d(before, channels, kernel, stride, padding, bias=False), nn.BatchNorm2d(channels)]
+            layers += [nn.ReLU()] + ([nn.MaxPool2d(pool)] if pool > 1 else [])
+            before = channels
+        self.features = nn.Sequential(*layers)
+        self.classify = nn.Linear(before * config.widths()[-1] ** 2, classes)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Logits, (B, K)."""
+        return self.classify(self.features(image).flatten(1))  # type: ignore[no-any-return]
+
+
+def loss(config: Config) -> Callable[[nn.Module, tuple[Tensor, Tensor]], dict[str, Tensor]]:
+    """Cross-entropy with label smoothing (arXiv:1512.00567), and the batch's accuracy."""
+
+    def of(model: nn.Module, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+        image, label = batch
+        logits = model(image).float()
+        right = (logits.detach().argmax(1) == label).float().mean()
+        return {"loss": F.cross_entropy(logits, label, label_smoothing=config.label_smoothing), "accuracy": right}
+
+    return of
+
+
+class Augment:
+    """Bytes to pixels in [0, 1], each image turned, scaled, shifted and bent at random by one bilinear resampling.
+
+    Affine and elastic distortions as in Simard, Steinkraus & Platt 2003; the elastic field is noise on a coarse grid,
+    smoothly enlarged, which costs less than smoothing a fine one.
+    """
+
+    COARSE = 5
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+
+    def __call__(self, image: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, 1, H, W) uint8 and (B,) to (B, 1, H, W) float and (B,)."""
+        config = self.config
+        pixels = to_pixels(image, config.image_size)
+        grid = F.affine_grid(self._affine(pixels), list(pixels.shape), align_corners=False)
+        if config.elastic:
+            noise = torch.randn(len(pixels), 2, self.COARSE, self.COARSE, device=pixels.device)
+            field = F.interpolate(noise, size=pixels.shape[-2:], mode="bicubic", align_corners=True)
+            grid = grid + field.permute(0, 2, 3, 1) * (config.elastic * 2 / config.image_size)
+        return F.grid_sample(pixels, grid, align_corners=False), label
+
+    def _affine(self, pixels: Tensor) -> Tensor:
+        """(B, 2, 3): where each output pixel is read from."""
+        count, config = len(pixels), self.config
+        turn, wide, high, right, down = 2 * torch.rand(5, count, device=pixels.device) - 1
+        angle = turn * math.radians(config.rotation)
+        wide, high = 1 + wide * config.scaling, 1 + high * config.scaling
+        shift = torch.stack([right, down], 1) * (config.translation * 2 / config.image_size)
+        matrix = torch.stack([angle.cos() * wide, -angle.sin() * high, angle.sin() * wide, angle.cos() * high], 1)
+        return torch.cat([matrix.view(count, 2, 2), shift[:, :, None]], 2)
+
+
+def to_pixels(image: Tensor, size: int) -> Tensor:
+    """(B, 1, H, W) bytes to pixels in [0, 1], scaled to (B, 1, size, size) if they differ."""
+    pixels = image.float() / 255
+    if pixels.shape[-1] != size:
+        pixels = F.interpolate(pixels, size=(size, size), mode="bilinear", antialias=True)
+    return pixels
+
+
+def figures(run: zoo.Run, images: Tensor, labels: Tensor) -> tuple[dict[str, float], Tensor]:
+    """Accuracy and cross-entropy of `run.model`, and the confusion matrix (K, K): true class down, predicted across."""
+
+    def measure(model: nn.Module, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+        return {"logits": model(to_pixels(batch[0], run.config.image_size))}
+
+    logits = zoo.score(run, measure, zoo.Batches(images, labels, batch_size=EVALUATION_BATCH, shuffle=False))["logits"]
+    labels, guess, classes = labels.cpu(), logits.argmax(1), logits.shape[1]
+    confusion = torch.bincount(labels * classes + guess, minlength=classes**2).view(classes, classes)
+    accuracy = (guess == labels).double().mean().item()
+    return {"accuracy": accuracy, "cross_entropy": F.cross_entropy(logits.double(), labels).item()}, confusion
+
+
+def by_class(confusion: Tensor, classes: Sequence[str], most: int = 5) -> dict[str, Any]:
+    """Precision and recall of each class, and the pairs most often confused, as JSON. Empty classes have none."""
+    right, true, guessed = confusion.diag(), confusion.sum(1), confusion.sum(0)
+    rows = [
+        {
+            "class": name,
+            "n": int(true[k]),
+            "precision": float(right[k] / guessed[k]) if guessed[k] else None,
+            "recall": float(right[k] / true[k]) if true[k] else None,
+        }
+        for k, name in enumerate(classes)
+    ]
+    wrong = confusion - torch.diag(right)
+    order = wrong.flatten().argsort(descending=True, stable=True)[:most].tolist()
+    pairs = [divmod(index, len(classes)) for index in order if wrong.flatten()[index]]
+    confused = [{"true": classes[a], "predicted": classes[b], "n": int(wrong[a, b])} for a, b in pairs]
+    return {"per_class": rows, "most_confused": confused, "confusion_matrix": confusion.tolist()}
+
+
+@torch.inference_mode()
+def top_three(run: zoo.Run, paths: Sequence[str]) -> list[dict[str, Any]]:
+    """The three most probable classes of each image file; see `zoo.images` for what is done to it first.
+
+    Raises:
+        InputError: a file is no image, or blank; all files are read before one answer is given.
+    """
+    size, box = run.config.image_size, run.info.extra["ink_box"]
+    box = max(1, round(box * size / run.info.shape[-1]))
+    images = [centred(read_grey(path), size, box, run.info.extra["centre"]) for path in paths]
+    batch = torch.stack([torch.from_numpy(image)[None] for image in images])
+    probabilities, order = run.model(batch).softmax(1).topk(min(3, len(run.info.classes)))
+    results = []
+    for path, chances, indices in zip(paths, probabilities.tolist(), order.tolist(), strict=True):
+        top = [{"class": run.info.classes[k], "probability": p} for k, p in zip(indices, chances, strict=True)]
+        text = "  ".join(f"{item['class']} {item['probability']:.1%}" for item in top)
+        results.append({"input": path, "text": text, "top": top})
+    return results

@@ -1,0 +1,5 @@
+"""`python -m zoo`, which torchrun needs."""
+
+from zoo.cli import main
+
+main()

@@ -1,0 +1,26 @@
+"""zoo predict: a model applied to a user's own files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from zoo.cli import shared
+
+
+@click.command("predict", epilog="Example: zoo predict cnn-mnist photo.jpg scan.png")
+@click.argument("reference", metavar="ID|RUN", shell_complete=shared.complete_reference)
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+@shared.runs_folder
+@shared.as_json
+def command(reference: str, inputs: tuple[str, ...], out: Path, as_json: bool) -> None:
+    """Apply ID (model or model:tag) or RUN to each INPUT: for cnn-mnist, images of one digit, of any size."""
+    from zoo.evaluation import predict
+
+    results = predict(reference, inputs, out=out)
+    if as_json:
+        return shared.print_json(results)
+    for result in results:
+        click.echo(f"{result['input']}:  {result['text']}")
+    return None

@@ -1,0 +1,64 @@
+"""What one sees while training: a bar with rate and time left on a terminal, a line an epoch elsewhere; on stderr."""
+
+from __future__ import annotations
+
+from typing import Self
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from zoo.cli.shared import on_terminal
+from zoo.spec import Event
+
+
+class Progress:
+    """Listens to a run's events."""
+
+    def __init__(self) -> None:
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+        )
+        self.bar = Bar(*columns, console=Console(stderr=True), transient=True) if on_terminal() else None
+        self.first_step = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+
+    def say(self, text: str) -> None:
+        """A line above the bar."""
+        if self.bar is not None and self.bar.live.is_started:
+            self.bar.console.print(text, highlight=False, markup=False)
+        else:
+            click.echo(text, err=True)
+
+    def listen(self, event: Event) -> None:
+        """Shows an event."""
+        if event.kind == "started":
+            self.first_step = event.step
+            self.say(
+                f"{event.steps} steps, {event.epochs} epochs" + (f", from step {event.step}" if event.step else "")
+            )
+            if self.bar is not None:
+                self.bar.add_task("training", total=event.steps, completed=event.step, rate="")
+                self.bar.start()
+        elif event.kind == "step" and self.bar is not None:
+            task = self.bar.tasks[0]
+            speed = (event.step - self.first_step) / task.elapsed if task.elapsed else 0.0
+            self.bar.update(task.id, completed=event.step, rate=f"{speed:.1f} steps/s")
+        elif event.kind == "epoch":
+            figures = "  ".join(f"{name} {value:.4f}" for name, value in event.values.items())
+            self.say(f"epoch {event.epoch}/{event.epochs}  {figures}")
+        elif event.kind == "warning":
+            self.say(f"warning: {event.message}")

@@ -1,0 +1,72 @@
+"""zoo train: parse, call, print."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import click
+
+from zoo.cli import shared
+from zoo.cli.progress import Progress
+
+
+@click.command("train", epilog="Example: zoo train cnn-mnist --dataset digits --epochs 20 --set lr=0.003 --seed 1")
+@click.argument("model", required=False, shell_complete=shared.complete_model)
+@shared.dataset
+@shared.settings
+@click.option("--config", "config_file", type=click.Path(path_type=Path), help="TOML with keys of the recipe.")
+@click.option("--epochs", type=int, help="Short for --set epochs=N.")
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=None, help="Fixes all randomness. [default: 0]")
+@shared.device
+@click.option("--resume", metavar="RUN", help="Go on with a run that was stopped, exactly.")
+@shared.runs_folder
+@click.option("--deterministic", is_flag=True, help="Only algorithms that never vary; matters on GPUs.")
+@shared.as_json
+def command(
+    model: str | None,
+    dataset: str | None,
+    settings: tuple[str, ...],
+    config_file: Path | None,
+    epochs: int | None,
+    seed: int | None,
+    device: str | None,
+    resume: str | None,
+    out: Path,
+    deterministic: bool,
+    as_json: bool,
+) -> None:
+    """Train a MODEL and leave a run folder: weights, figures, pictures, a card, and all it takes to do it again.
+
+    Flags win over the --config file, which wins over the plugin's recipe.
+    """
+    if model is None and resume is None:
+        raise click.UsageError("name a MODEL (see: zoo list), or --resume RUN (see: zoo runs)")
+    values = shared.parse_settings(settings) | ({} if epochs is None else {"epochs": epochs})
+    with Progress() as progress:
+        progress.say("loading torch and the data ...")
+        from zoo.training import train
+
+        trained = train(
+            model,
+            dataset,
+            config=values,
+            config_file=config_file,
+            seed=seed,
+            device=device,
+            out=out,
+            resume=resume,
+            deterministic=deterministic,
+            listeners=[progress.listen],
+        )
+    if trained is None:
+        return
+    if as_json:
+        plain = {name: str(v) if isinstance(v, Path) else v for name, v in dataclasses.asdict(trained).items()}
+        return shared.print_json(plain)
+    for name, value in trained.metrics.items():
+        click.echo(f"{name:16} {value:.4f}")
+    click.echo(f"{'time':16} {trained.seconds:.0f} s\n{'run':16} {trained.run}\n")
+    click.echo(
+        f"Next:  zoo evaluate {trained.run}\n       zoo export {trained.run}\n       open {trained.run}/README.md"
+    )

@@ -1,0 +1,355 @@
+"""The one training loop, for any kind of batch: fit() and score().
+
+    for each epoch, for each batch of the epoch's plan:
+        loss -> gradient -> clip -> optimizer -> schedule -> average (EMA) -> log -> checkpoint
+
+What a step depends on is in `checkpoint.State`, in the generators and in the plan, which is a function of (seed,
+epoch): restoring these makes a resumed run bitwise equal to one that was never stopped.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import random
+import signal
+import threading
+import time
+from collections.abc import Callable, Mapping
+from types import FrameType
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from zoo import checkpoint, precision
+from zoo.batches import Batches
+from zoo.config import Config
+from zoo.errors import InterruptedRunError, RunError, TrainingError
+from zoo.processes import Processes
+from zoo.runs import Run
+from zoo.spec import Event
+
+Figures = Tensor | dict[str, Tensor]
+Loss = Callable[[nn.Module, Any], Figures]
+"""(model, batch) -> the loss to minimise, or {"loss": ..., further figures to log}; each a scalar tensor."""
+
+LOGGED_STEPS = 400
+"""About so many steps of a run get a line in metrics.jsonl."""
+
+
+def fit(run: Run, loss: Loss, batches: Batches, validate: Callable[[], Mapping[str, float]] | None = None) -> None:
+    """Trains `run.model` in place by the run's config and leaves it with the weights to be saved, in eval mode.
+
+    Args:
+        run: the run; its folder gets checkpoints and metrics.jsonl; if it was stopped before, training goes on there.
+        loss: what to minimise on a batch. The model it is given computes in the run's precision.
+        batches: the training data.
+        validate: called after each epoch, with the weights to be saved in `run.model`; its figures are logged as val_*.
+
+    Raises:
+        TrainingError: the loss or a weight is not finite, or memory ran out; the last checkpoint is kept.
+        InterruptedRunError: SIGINT or SIGTERM came; a checkpoint was written first.
+        RunError: the run folder cannot be written, or cannot be resumed.
+    """
+    with Processes.join(run.device) as processes, _Signals() as signals:
+        _Fit(run, loss, batches, validate, processes, signals).train()
+
+
+@torch.inference_mode()
+def score(run: Run, measure: Callable[[nn.Module, Any], dict[str, Tensor]], batches: Batches) -> dict[str, Tensor]:
+    """What `measure(model, batch)` says of each example, (B, ...) a figure, joined over all batches as (N, ...).
+
+    The model is in eval mode and computes in float32, so that a figure does not depend on the machine's arithmetic.
+    """
+    model, device = run.model, torch.device(run.device)
+    model.to(device).eval()
+    batches.to(device)
+    found = [measure(model, batches.take(index)) for index in batches.plan(None)]
+    return {name: torch.cat([part[name].cpu() for part in found]) for name in found[0]}
+
+
+def seed_everything(seed: int, deterministic: bool = False) -> None:
+    """Seeds torch, numpy and Python; `deterministic` also asks torch for algorithms that never vary on GPUs."""
+    torch.manual_seed(seed)
+    np.random.seed(seed % 2**32)
+    random.seed(seed)
+    if deterministic:
+        torch.use_deterministic_algorithms(True)
+        torch.backends.cudnn.benchmark = False
+
+
+class _Objective(nn.Module):
+    """Model and loss as one module, so that data parallelism sees a single forward pass."""
+
+    def __init__(self, model: nn.Module, loss: Loss) -> None:
+        super().__init__()
+        self.model = model
+        self.loss = loss
+
+    def forward(self, batch: Any) -> dict[str, Tensor]:
+        value = self.loss(self.model, batch)
+        return value if isinstance(value, dict) else {"loss": value}
+
+
+class _Fit:
+    def __init__(
+        self,
+        run: Run,
+        loss: Loss,
+        batches: Batches,
+        validate: Callable[[], Mapping[str, float]] | None,
+        processes: Processes,
+        signals: _Signals,
+    ) -> None:
+        self.run, self.batches, self.validate = run, batches, validate
+        self.processes, self.signals = processes, signals
+        self.config: Config = run.config
+        self.device = processes.device
+        processes.share(self.config.batch_size)
+        self.model = run.model.to(self.device).train()
+        self.batches = batches.to(self.device)
+        self.per_epoch = len(batches)
+        self.steps = self.per_epoch * self.config.epochs
+        seed_everything(run.seed + 1_000_003 * processes.rank, run.deterministic)
+        optimizer = _optimizer(self.model, self.config)
+        average = copy.deepcopy(self.model).eval().requires_grad_(False) if self.config.ema_decay else None
+        self.state = checkpoint.State(self.model, optimizer, _scheduler(optimizer, self.config, self.steps), average)
+        self.facts = {"world": processes.world, "per_epoch": self.per_epoch}
+        if run.resuming:
+            self._resume()
+        else:
+            self.state.precision = self._precision(loss)
+        precision.prepare(self.model, self.state.precision)
+        if average is not None:
+            precision.prepare(average, self.state.precision)
+        self.objective = processes.wrap(_Objective(self.model, loss))
+        self.saved_at = time.monotonic()
+        self.run.record(precision=self.state.precision, threads=torch.get_num_threads(), world=processes.world)
+
+    def train(self) -> None:
+        self._emit("started")
+        if not self.run.resuming:
+            self._save()  # so that a run can be resumed from wherever it is stopped
+        first = self.state.step // self.per_epoch
+        try:
+            for epoch in range(first, self.config.epochs):
+                self._epoch(epoch)
+        except (torch.OutOfMemoryError, RuntimeError) as error:
+            if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
+                raise
+            raise self._failed(
+                f"out of memory at step {self.state.step}", "a smaller batch: --set batch_size=..."
+            ) from error
+        self._use_average()
+        self.model.eval()
+
+    def _epoch(self, epoch: int) -> None:
+        begun = time.monotonic()
+        done = self.state.step - epoch * self.per_epoch
+        every = max(1, self.steps // LOGGED_STEPS)
+        plan = self.batches.plan(torch.Generator().manual_seed(_mix(self.run.seed, epoch)))
+        self.model.train()
+        for index in plan[done:]:
+            share = index[self.processes.rank :: self.processes.world]
+            figures = self._step(self.batches.take(share.to(self.device)))
+            self._log_step(figures, epoch, every)
+            if self.state.step < (epoch + 1) * self.per_epoch:
+                self._pause(epoch)
+        sums = {name: self.processes.sum(value) for name, value in self.state.sums.items()}
+        count = self.per_epoch * self.processes.world
+        values = {name: value.item() / count for name, value in sums.items()}
+        self._require_finite(values["loss"])
+        values |= {f"val_{name}": value for name, value in self._validate().items()}
+        self.state.sums = {}
+        line = {"kind": "epoch", "epoch": epoch + 1, "step": self.state.step, **values}
+        self.run.log({**line, "seconds": round(time.monotonic() - begun, 3)})
+        self._save()
+        self._emit("epoch", epoch, values)
+        self._stop_if_asked()
+
+    def _step(self, batch: Any) -> dict[str, Tensor]:
+        state = self.state
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=state.precision == "bfloat16"):
+            figures = self.objective(batch)
+        state.optimizer.zero_grad(set_to_none=True)
+        figures["loss"].backward()
+        if self.config.grad_clip:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.config.grad_clip)
+        if self.device.type == "cpu":
+            self._require_finite(figures["loss"].item())  # free here; on a GPU it would wait for the device
+        state.optimizer.step()
+        state.scheduler.step()
+        state.step += 1
+        if state.average is not None:
+            _average(state.average, self.model, self.config.ema_decay, state.step)
+        found = {name: value.detach().double() for name, value in figures.items()}
+        state.sums = {name: state.sums.get(name, 0) + value for name, value in found.items()}
+        return found
+
+    def _log_step(self, figures: dict[str, Tensor], epoch: int, every: int) -> None:
+        step = self.state.step
+        values: dict[str, float] = {}
+        if step % every == 0:
+            values = {name: value.item() for name, value in figures.items()}
+            self._require_finite(values["loss"])
+            values["lr"] = self.state.optimizer.param_groups[0]["lr"]
+            self.run.log({"kind": "step", "epoch": epoch + 1, "step": step, **values})
+        self._emit("step", epoch, values)
+
+    def _pause(self, epoch: int) -> None:
+        """Within an epoch: a checkpoint where one is due, and an end where one is asked for."""
+        if time.monotonic() - self.saved_at >= self.config.checkpoint_seconds and self.processes.world == 1:
+            self._save()
+            self._emit("checkpoint", epoch)
+        self._stop_if_asked()
+
+    def _stop_if_asked(self) -> None:
+        if self.state.step < self.steps and self.processes.any(self.signals.received is not None):
+            self._save()
+            self._emit("interrupted")
+            received = self.signals.received or signal.SIGTERM
+            raise InterruptedRunError(
+                f"stopped by {signal.Signals(received).name} after step {self.state.step} of {self.steps}; a "
+                f"checkpoint is written.\nNext: {self.run.resume_command}",
+                received,
+            )
+
+    def _save(self) -> None:
+        random_state = self.processes.stack(checkpoint.get_random_state(self.device))
+        if self.run.primary:
+            try:
+                checkpoint.save(self.run.checkpoints, self.state, random_state, self.facts)
+            except TrainingError as error:
+                raise self._failed(str(error), "a smaller step: --set lr=... or --set grad_clip=1") from error
+        self.saved_at = time.monotonic()
+
+    def _resume(self) -> None:
+        tensors, facts, damaged = checkpoint.load(self.run.checkpoints)
+        for reason in damaged:
+            self._emit("warning", message=f"{reason} Going on from the checkpoint before it, step {facts['step']}.")
+        changed = {key: (facts.get(key), value) for key, value in self.facts.items() if facts.get(key) != value}
+        if changed:
+            words = ", ".join(f"{key} was {old}, is {new}" for key, (old, new) in changed.items())
+            raise RunError(f"cannot resume {self.run.folder}: {words}. Resume as it was started.")
+        precision.prepare(self.model, facts["precision"])  # optimizer moments take the layout of their weights
+        checkpoint.restore(self.state, tensors, facts)
+        self.state.sums = {name: value.to(self.device) for name, value in self.state.sums.items()}
+        checkpoint.set_random_state(checkpoint.random_state_of(tensors, self.processes.rank), self.device)
+        self.run.cut_log(self.state.step)
+
+    def _precision(self, loss: Loss) -> str:
+        if self.config.precision != "auto":
+            return self.config.precision
+        chosen = "float32"
+        if self.run.primary:
+            index = self.batches.plan(torch.Generator().manual_seed(0))[0]
+            share = index[self.processes.rank :: self.processes.world]
+            kept = checkpoint.get_random_state(self.device)
+            batch = self.batches.take(share.to(self.device))
+            chosen = precision.choose(self.model, loss, batch, self.device)
+            checkpoint.set_random_state(kept, self.device)
+        flag = self.processes.first(torch.tensor(float(chosen == "bfloat16")))
+        return "bfloat16" if flag.item() else "float32"
+
+    def _validate(self) -> Mapping[str, float]:
+        if self.validate is None or not self.run.primary:
+            return {}
+        kept = copy.deepcopy(self.model.state_dict())
+        random_state = checkpoint.get_random_state(self.device)
+        self._use_average()
+        values = self.validate()
+        self.model.load_state_dict(kept)
+        self.model.train()
+        checkpoint.set_random_state(random_state, self.device)
+        return values
+
+    def _use_average(self) -> None:
+        if self.state.average is not None:
+            self.model.load_state_dict(self.state.average.state_dict())
+
+    def _require_finite(self, loss: float) -> None:
+        if not math.isfinite(loss):
+            lr = self.state.optimizer.param_groups[0]["lr"]
+            raise self._failed(
+                f"the loss is {loss} at step {self.state.step + 1} of {self.steps} (lr {lr:.3g})",
+                "a smaller step: --set lr=... or --set grad_clip=1, or look for NaN in the data",
+            )
+
+    def _failed(self, what: str, advice: str) -> TrainingError:
+        kept = sorted(self.run.checkpoints.glob("step-*.safetensors")) if self.run.primary else []
+        last = f"The last good checkpoint is {kept[-1]}." if kept else "No checkpoint was written yet."
+        return TrainingError(f"{what}. {last}\nNext: train again with {advice}.")
+
+    def _emit(self, kind: str, epoch: int = 0, values: Mapping[str, Any] | None = None, message: str = "") -> None:
+        event = Event(kind, self.state.step, self.steps, epoch + 1, self.config.epochs, values or {}, message)
+        self.run.emit(event)
+
+
+class _Signals:
+    """Notes the first SIGINT or SIGTERM, so that the step in progress ends; a second one ends the process at once."""
+
+    def __init__(self) -> None:
+        self.received: int | None = None
+        self.before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            self.before = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.received is not None:
+            raise KeyboardInterrupt
+        self.received = number
+
+
+def _optimizer(model: nn.Module, config: Config) -> torch.optim.Optimizer:
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    groups = [group for group in groups if group["params"]]
+    fused = all(parameter.device.type in ("cpu", "cuda") for parameter in parameters)
+    if config.optimizer == "sgd":
+        return torch.optim.SGD(
+            groups, lr=config.lr, momentum=config.momentum, nesterov=config.momentum > 0, fused=fused
+        )
+    return torch.optim.AdamW(groups, lr=config.lr, betas=(config.momentum, config.beta2), fused=fused)
+
+
+def _scheduler(optimizer: torch.optim.Optimizer, config: Config, steps: int) -> torch.optim.lr_scheduler.LRScheduler:
+    # One more than the steps taken: torch's schedules are also asked for the rate after the last step.
+    if config.schedule == "onecycle":
+        return torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, config.lr, total_steps=steps + 1, pct_start=config.warmup, cycle_momentum=False
+        )
+    if config.schedule == "cosine":
+        return torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps + 1)
+    return torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0, total_iters=0)
+
+
+@torch.no_grad()
+def _average(average: nn.Module, model: nn.Module, decay: float, step: int) -> None:
+    """Moves the averaged weights towards the model's; early steps weigh more, so that the start is soon forgotten."""
+    weight = 1 - min(decay, (1 + step) / (10 + step))
+    kept: list[Tensor] = list(average.parameters())
+    new: list[Tensor] = list(model.parameters())
+    for ours, theirs in zip(average.buffers(), model.buffers(), strict=True):
+        if ours.is_floating_point():
+            kept.append(ours)
+            new.append(theirs)
+        else:
+            ours.copy_(theirs)
+    torch._foreach_lerp_(kept, new, weight)
+
+
+def _mix(seed: int, epoch: int) -> int:
+    """One number for each (seed, epoch)."""
+    return (seed * 0x9E3779B97F4A7C15 + epoch * 0xBF58476D1CE4E5B9) % 2**63

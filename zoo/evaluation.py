@@ -1,0 +1,124 @@
+"""What a trained model does with data: its figures on a split, and its answer to a user's own inputs."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from zoo import catalog, datasets, files, registry, report
+from zoo.errors import PluginError
+from zoo.loading import OUT, open_model, resolve_device
+from zoo.runs import Run
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Figures of a model on a split, and the claims that its publisher made for the same split."""
+
+    model: str
+    source: dict[str, str]
+    """{"tag": ...} or {"run": ...}."""
+    dataset: str
+    split: str
+    n: int
+    metrics: dict[str, float]
+    details: dict[str, Any] = field(repr=False)
+    claims: dict[str, catalog.Claim] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
+
+    @property
+    def agrees(self) -> bool:
+        """Whether every claim holds."""
+        return all(claim.holds(self.metrics.get(name, float("nan"))) for name, claim in self.claims.items())
+
+    def to_json(self) -> dict[str, Any]:
+        """One plain object."""
+        plain = dataclasses.asdict(self)
+        shown = {"model": plain.pop("model"), **plain.pop("source"), **plain, "files": list(self.files)}
+        return {**shown, "agrees": self.agrees} if self.claims else shown
+
+
+def evaluate(
+    reference: str,
+    *,
+    dataset: str | None = None,
+    split: str = "test",
+    device: str = "cpu",
+    out: str | Path = OUT,
+    to: str | Path | None = None,
+) -> Evaluation:
+    """Scores published weights or a run, beside what was claimed for them.
+
+    Args:
+        reference: "model", "model:tag" or a run, as for `load`.
+        dataset: the data set that the weights were trained for, unless another is named.
+        split: "test", or another split of the data set.
+        device: where to compute; always in float32.
+        out: where runs are looked for by id.
+        to: folder for figures and pictures; the run's own, or one under `evaluations/`, unless named.
+
+    Raises:
+        ZooError: unknown names, refused weights, or a data set that cannot be had.
+    """
+    opened = open_model(reference, Path(out))
+    run = opened.run
+    run.device, run.split = resolve_device(device), split
+    name = dataset or run.info.name
+    run.load_data = lambda: datasets.load(name)
+    claimed = opened.entry is not None and name == run.info.name and split == "test"
+    claims = opened.entry.metrics if opened.entry is not None and claimed else {}
+    folder = Path(to) if to else opened.folder or Path("evaluations") / f"{opened.label}-{name}-{split}"
+    return measure(opened.model, run, opened.source, folder, claims)
+
+
+def measure(
+    model: registry.Model, run: Run, source: dict[str, str], folder: Path, claims: Mapping[str, catalog.Claim]
+) -> Evaluation:
+    """Calls the plugin on `run.split`, checks what it returns, and writes figures and pictures to a folder.
+
+    Raises:
+        PluginError: the plugin returned something other than figures, or lacks a metric that it declares.
+    """
+    data = run.data
+    examples = len(data.split(run.split)[0])
+    torch.manual_seed(run.seed)
+    run.model.to(run.device).eval()
+    results = model.expect("zoo_evaluate", dict, run=run)
+    metrics = {name: float(value) for name, value in results.items() if isinstance(value, (int, float))}
+    if missing := [metric.name for metric in model.spec.metrics if metric.name not in metrics]:
+        raise PluginError(f"{model.plugin}: zoo_evaluate returned no number for {', '.join(missing)}.")
+    details = {name: value for name, value in results.items() if name not in metrics}
+    pictures = model.call("zoo_plots", run=run, results=results) if model.has("zoo_plots") else {}
+    written = [report.save_figure(figure, folder / "plots" / f"{name}.png") for name, figure in pictures.items()]
+    path = folder / f"evaluation-{run.split}.json"
+    evaluation = Evaluation(
+        model=model.spec.name,
+        source=source,
+        dataset=data.info.name,
+        split=run.split,
+        n=examples,
+        metrics=metrics,
+        details=files.finite(details),
+        claims=dict(claims),
+        files=(str(path), *map(str, written)),
+    )
+    files.write_json(path, evaluation.to_json())
+    return evaluation
+
+
+def predict(reference: str, inputs: Sequence[str], *, out: str | Path = OUT) -> list[dict[str, Any]]:
+    """What a model makes of a user's own inputs, in their order: {"input", "text", ...} each.
+
+    Raises:
+        PluginError: the model takes no inputs of a user's own.
+        InputError: an input cannot be read; the message names it.
+    """
+    opened = open_model(reference, Path(out))
+    if not opened.model.has("zoo_predict"):
+        raise PluginError(f"{opened.model.plugin} has no zoo_predict: it takes no inputs of your own.")
+    return opened.model.expect("zoo_predict", list, run=opened.run, inputs=list(inputs))

@@ -1,0 +1,94 @@
+"""Files that are either whole or not there: written beside their place, synced, then renamed into it."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from zoo.errors import RunError
+
+STAGED = ".staged-"
+"""Prefix of files that are being written; one that is left over belongs to a process that was killed."""
+
+
+@contextlib.contextmanager
+def staged(path: Path) -> Iterator[Path]:
+    """A path beside `path` to write to; it takes the place of `path` when the block ends, and vanishes if it fails.
+
+    Raises:
+        RunError: the disk is full, the folder cannot be written, or the name is too long; `path` is as it was.
+    """
+    temporary = path.with_name(f"{STAGED}{secrets.token_hex(4)}-{path.name}"[:200])
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise RunError(f"cannot write {path}: {_reason(error)} What was there before is untouched.") from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def write(path: Path, data: bytes | str) -> None:
+    """Writes a whole file.
+
+    Raises:
+        RunError: see `staged`.
+    """
+    with staged(path) as temporary:
+        temporary.write_bytes(data.encode() if isinstance(data, str) else data)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes JSON that a person can read too. Numbers that are not finite become null, as JSON has none.
+
+    Raises:
+        RunError: see `staged`.
+    """
+    write(path, json.dumps(finite(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """The JSON in a file.
+
+    Raises:
+        RunError: the file is missing, unreadable or no JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise RunError(f"cannot read {path}: {error}. Was the folder made by zoo train? See: zoo runs") from error
+
+
+def sweep(folder: Path) -> None:
+    """Removes what a killed process left half-written in a folder that no other process writes to."""
+    for path in folder.glob(f"{STAGED}*"):
+        path.unlink(missing_ok=True)
+
+
+def finite(value: Any) -> Any:
+    """The value with NaN and infinities replaced by None, in lists and mappings too."""
+    if isinstance(value, dict):
+        return {str(key): finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(item) for item in value]
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        return None
+    return value
+
+
+def _reason(error: OSError) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return "no space is left. Free some, or choose another folder: --out DIR."
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return "no permission. Choose another folder: --out DIR."
+    return f"{error.strerror or error}."

@@ -1,0 +1,166 @@
+"""From a name to a model with its weights: published ones by the registry, a run's own by its record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from zoo import catalog, registry, runs, weights
+from zoo.config import keys
+from zoo.errors import ConfigError, RunError, WeightsMismatchError
+from zoo.runs import Run
+from zoo.spec import DatasetInfo
+
+OUT = Path("runs")
+"""Where run folders go unless told otherwise."""
+FORMAT = 1
+"""Of the metadata in a weights file."""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A model with its weights, and where they came from."""
+
+    model: registry.Model
+    run: Run
+    source: dict[str, str]
+    """{"tag": ...} or {"run": ...}."""
+    metadata: dict[str, Any]
+    entry: catalog.Entry | None = None
+    folder: Path | None = None
+
+    @property
+    def label(self) -> str:
+        """A name for files about it, e.g. "cnn-mnist-digits"."""
+        return "-".join((self.model.spec.name, *(Path(value).name for value in self.source.values())))
+
+
+def load(reference: str, *, device: str = "cpu", out: str | Path = OUT) -> nn.Module:
+    """A model in eval mode with verified weights.
+
+    Args:
+        reference: "model" (its default tag), "model:tag", or a run: its folder or id.
+        device: "cpu", "cuda", "mps" or "auto".
+        out: where runs are looked for by id.
+
+    Raises:
+        UnknownNameError: there is no such model, tag or run.
+        WeightsError: the file is not the one that was published, is damaged, or does not fit the model.
+    """
+    return open_model(reference, Path(out)).run.model.to(resolve_device(device))
+
+
+def open_model(reference: str, out: Path) -> Opened:
+    """As `load`, with all that is known of the model beside it."""
+    name = reference.partition(":")[0]
+    if any(plugin.name == name for plugin in registry.plugins()):
+        model = registry.load(name)
+        entry = catalog.find(reference)
+        run, metadata = _read(model, entry.path(), entry.sha256)
+        return Opened(model, run, {"tag": entry.tag}, metadata, entry)
+    folder = runs.find(reference, out)
+    record, _ = runs.read(folder)
+    if "sha256" not in record:
+        raise RunError(f"{folder} has no weights yet: it is {record.get('state')}. Next: zoo train --resume {folder}")
+    model = registry.load(record["model"])
+    run, metadata = _read(model, folder / runs.WEIGHTS, record["sha256"])
+    run.folder, run.seed = folder, record["seed"]
+    return Opened(model, run, {"run": str(folder)}, metadata, folder=folder)
+
+
+def build(model: registry.Model, config: Any, info: DatasetInfo) -> nn.Module:
+    """The module that a plugin builds for a config; random weights are drawn from torch's global generator."""
+    return model.expect("zoo_build", nn.Module, config=config, dataset=info)
+
+
+def describe_weights(model: registry.Model, run: Run) -> dict[str, Any]:
+    """The metadata that lets a weights file be loaded without the run; nothing in it changes from run to run."""
+    return {
+        "format": FORMAT,
+        "model": model.spec.name,
+        "distribution": model.plugin.distribution,
+        "version": model.plugin.version,
+        "config": run.config.to_json(),
+        "dataset": run.info.to_json(),
+    }
+
+
+def resolve_device(device: str) -> str:
+    """The device to use; "auto" takes CUDA, then MPS, then the CPU.
+
+    Raises:
+        ConfigError: the device is not on this machine.
+    """
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if device == "auto":
+        return next(name for name, found in there.items() if found)
+    if not there.get(device, False):
+        here = ", ".join(name for name, found in there.items() if found)
+        raise ConfigError(f"device {device!r} is not on this machine, which has: {here}. Next: --device auto")
+    return device
+
+
+def _read(model: registry.Model, path: Path, sha256: str) -> tuple[Run, dict[str, Any]]:
+    tensors, metadata = weights.read(path, sha256)
+    _check(metadata, model, path)
+    run = Run(model.spec, model.spec.config(**metadata["config"]), DatasetInfo.from_json(metadata["dataset"]))
+    with torch.random.fork_rng(devices=[]):
+        run.model = build(model, run.config, run.info)
+    weights.apply(tensors, run.model, str(path))
+    run.model.eval()
+    return run, metadata
+
+
+def _check(metadata: Mapping[str, Any], model: registry.Model, path: Path) -> None:
+    found = metadata.get("format"), metadata.get("model")
+    if found != (FORMAT, model.spec.name):
+        raise WeightsMismatchError(
+            f"{path} holds weights of model {found[1]!r} in format {found[0]}, expected {model.spec.name!r} in format "
+            f"{FORMAT}. Nothing was loaded."
+        )
+    known = {item.name for item in keys(model.spec.config)}
+    if strange := sorted(metadata["config"].keys() - known):
+        raise WeightsMismatchError(
+            f"{path} was made with config keys that {model.plugin} does not know: {', '.join(strange)}. "
+            f"It was made by {metadata.get('distribution')} {metadata.get('version')}: install that version."
+        )
+
+
+def entry_of(
+    reference: str, tag: str, source: str, default: bool, tolerances: Mapping[str, float], out: Path = OUT
+) -> catalog.Entry:
+    """The registry.toml entry that publishes a finished run; its claims are the metrics with a tolerance.
+
+    Raises:
+        RunError: the run is not finished, or has no such metric.
+        WeightsError: its weights are not those that it recorded.
+    """
+    folder = runs.find(reference, out)
+    record, _ = runs.read(folder)
+    if record.get("state") != "finished":
+        raise RunError(f"{folder} is not finished. Next: zoo train --resume {folder}")
+    if strange := sorted(tolerances.keys() - record["metrics"].keys()):
+        raise RunError(f"{folder} has no metric {', '.join(strange)}; it has {', '.join(record['metrics'])}.")
+    path = folder / runs.WEIGHTS
+    tensors, _ = weights.read(path, record["sha256"])
+    return catalog.Entry(
+        model=record["model"],
+        tag=tag,
+        default=default,
+        size=path.stat().st_size,
+        sha256=record["sha256"],
+        digest=weights.digest(tensors),
+        parameters=record["parameters"],
+        sources=(source,),
+        dataset=record["dataset"]["name"],
+        dataset_digest=record["dataset"]["digest"],
+        license="Apache-2.0",
+        command=record["command"],
+        versions=record["environment"]["versions"],
+        metrics={name: catalog.Claim(record["metrics"][name], bound) for name, bound in tolerances.items()},
+    )

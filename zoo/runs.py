@@ -1,0 +1,272 @@
+"""A run and its folder: what was asked for, under what conditions, what happened, and what came out.
+
+runs/<model>/<id>/
+    config.json              every key, its value and who set it
+    run.json                 model, plugin, data and its digest, seed, environment, state, result
+    metrics.jsonl            a line for each logged step and each epoch
+    checkpoints/             the newest two, exact
+    weights.safetensors      the result
+    evaluation-<split>.json  figures of the result
+    plots/  README.md        pictures and the model card
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import filelock
+
+from zoo import files
+from zoo.environment import rank_and_world
+from zoo.errors import PluginError, RunError, UnknownNameError, ZooError
+from zoo.spec import DatasetInfo, Event, ModelSpec
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from zoo.datasets import Dataset
+
+WEIGHTS = "weights.safetensors"
+RECORDED = ("plugin-zoo", "torch", "torchvision", "numpy", "safetensors", "pluggy")
+Listener = Callable[[Event], None]
+
+
+@dataclass
+class Run:
+    """What a plugin's hooks are given: the model, the data, the config, and a folder to write to."""
+
+    spec: ModelSpec
+    config: Any
+    """The plugin's own Config, resolved."""
+    info: DatasetInfo
+    """What the model knows of the data set that it was built for."""
+    device: str = "cpu"
+    seed: int = 0
+    split: str = "test"
+    """What zoo_evaluate scores: "train", "val" or "test"."""
+    folder: Path = Path()
+    resuming: bool = False
+    deterministic: bool = False
+    listeners: list[Listener] = field(default_factory=list)
+    load_data: Callable[[], Dataset] | None = None
+    _model: nn.Module | None = None
+
+    @property
+    def model(self) -> nn.Module:
+        """The module: freshly built before zoo_train, with its weights before every other hook."""
+        if self._model is None:
+            raise PluginError("run.model is not there yet: it is built before zoo_train is called")
+        return self._model
+
+    @model.setter
+    def model(self, module: nn.Module) -> None:
+        self._model = module
+
+    @cached_property
+    def data(self) -> Dataset:
+        """The data set, read when it is first asked for."""
+        if self.load_data is None:
+            raise PluginError("this hook is given no data set; it must not use run.data")
+        return self.load_data()
+
+    @property
+    def primary(self) -> bool:
+        """Whether this process is the one that writes and logs."""
+        return rank_and_world()[0] == 0
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of its checkpoints."""
+        return self.folder / "checkpoints"
+
+    @property
+    def resume_command(self) -> str:
+        """What to type to go on with this run."""
+        return f"zoo train --resume {shlex.quote(str(self.folder))}"
+
+    def emit(self, event: Event) -> None:
+        """Tells every listener; one that fails is reported once, and not called again."""
+        for listener in list(self.listeners):
+            try:
+                listener(event)
+            except Exception as error:
+                self.listeners.remove(listener)
+                name = getattr(listener, "__module__", repr(listener))
+                self.emit(Event("warning", message=f"a listener failed and is left out from now on: {name}: {error!r}"))
+
+    def log(self, line: Mapping[str, Any]) -> None:
+        """Appends a line to metrics.jsonl."""
+        if self.primary:
+            try:
+                with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(files.finite(dict(line))) + "\n")
+            except OSError as error:
+                raise RunError(f"cannot write {self.folder / 'metrics.jsonl'}: {error.strerror}.") from error
+
+    def cut_log(self, step: int) -> None:
+        """Drops what was logged after a step, and a last line that was cut short."""
+        if self.primary:
+            kept = [line for line in read_log(self.folder) if line["step"] <= step]
+            files.write(self.folder / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in kept))
+
+    def record(self, **facts: Any) -> None:
+        """Adds facts to run.json."""
+        if self.primary:
+            path = self.folder / "run.json"
+            files.write_json(path, {**(files.read_json(path) if path.exists() else {}), **facts})
+
+    def lock(self) -> filelock.BaseFileLock:
+        """A lock on the folder, freed by the system when its owner dies.
+
+        Raises:
+            RunError: another process trains this run.
+        """
+        lock = filelock.FileLock(self.folder / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            raise RunError(
+                f"{self.folder} is being trained by another process. Wait for it, or stop it first."
+            ) from None
+        return lock
+
+
+def create(out: Path, model: str, dataset: str, seed: int) -> Path:
+    """A new, empty run folder; never one that exists.
+
+    Raises:
+        RunError: the folder cannot be made.
+    """
+    name = f"{time.strftime('%Y%m%d-%H%M%S')}-{dataset}-seed{seed}"
+    for number in range(1, 1000):
+        folder = out / model / (name if number == 1 else f"{name}-{number}")
+        try:
+            folder.mkdir(parents=True)
+            return folder
+        except FileExistsError:
+            if not folder.is_dir():
+                raise RunError(
+                    f"cannot make {folder}: a file is in its way. Choose another folder: --out DIR."
+                ) from None
+        except OSError as error:
+            raise RunError(f"cannot make {folder}: {error.strerror}. Choose another folder: --out DIR.") from error
+    raise RunError(f"{out / model} has too many runs of this second.")
+
+
+def find(reference: str, out: Path) -> Path:
+    """The folder of a run, given as a path or as an id under `out`.
+
+    Raises:
+        UnknownNameError: there is no such run.
+    """
+    path = Path(reference)
+    if (path / "run.json").is_file():
+        return path
+    known = {folder.name: folder for folder in folders(out)}
+    if reference not in known:
+        raise UnknownNameError("run", reference, list(known)[-5:], "See: zoo runs")
+    return known[reference]
+
+
+def folders(out: Path) -> Iterator[Path]:
+    """Every run folder under `out`, oldest first."""
+    yield from sorted((path.parent for path in out.glob("*/*/run.json")), key=lambda folder: folder.name)
+
+
+def read(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(run.json, config.json) of a run.
+
+    Raises:
+        RunError: they cannot be read.
+    """
+    record, config = files.read_json(folder / "run.json"), files.read_json(folder / "config.json")
+    if not isinstance(record, dict) or not isinstance(config, dict) or "model" not in record or "config" not in config:
+        raise RunError(f"{folder} is no run folder of the zoo: run.json or config.json lacks what a run records.")
+    return record, config
+
+
+def read_log(folder: Path) -> list[dict[str, Any]]:
+    """The lines of metrics.jsonl; one that a killed process cut short is left out."""
+    path = folder / "metrics.jsonl"
+    found = []
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+        try:
+            found.append(json.loads(line))
+        except ValueError:
+            continue
+    return found
+
+
+def summary(folder: Path) -> dict[str, Any]:
+    """A run in a few facts; one whose files cannot be read is "broken" and says why."""
+    try:
+        record, _ = read(folder)
+    except ZooError as error:
+        return {"run": str(folder), "state": "broken", "reason": str(error)}
+    wanted = ("model", "state", "seed", "started", "seconds", "metrics")
+    return {"run": str(folder), **{key: record.get(key) for key in wanted}, "dataset": record["dataset"]["name"]}
+
+
+def describe(run: Run, distribution: str, distribution_version: str, set_by: Mapping[str, str]) -> None:
+    """Writes what is known before the first step: config.json and run.json."""
+    files.write_json(run.folder / "config.json", {"config": run.config.to_json(), "set_by": dict(set_by)})
+    run.record(
+        model=run.spec.name,
+        distribution=distribution,
+        version=distribution_version,
+        dataset=run.info.to_json(),
+        seed=run.seed,
+        device=run.device,
+        deterministic=run.deterministic,
+        state="training",
+        started=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        command=shlex.join(["zoo", *sys.argv[1:]]) if Path(sys.argv[0]).name in ("zoo", "__main__.py") else "python",
+        environment=environment(run.device),
+    )
+
+
+def environment(device: str) -> dict[str, Any]:
+    """What a figure depends on beside the code: versions, machine, the commit of the user's folder if any."""
+    import torch
+
+    facts: dict[str, Any] = {"python": platform.python_version(), "platform": platform.platform()}
+    facts["cpu"] = torch.backends.cpu.get_cpu_capability()
+    facts["cores"] = os.cpu_count()
+    if device.startswith("cuda"):
+        facts["gpu"] = torch.cuda.get_device_name()
+    facts["versions"] = {name: found for name in RECORDED if (found := installed(name))}
+    facts["git"] = _git_commit()
+    return facts
+
+
+def installed(distribution: str) -> str | None:
+    """The version of an installed distribution."""
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return None
+
+
+def _git_commit() -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None

@@ -1,0 +1,158 @@
+"""Weights as safetensors: written whole, read only when sound, and copied into a model only when every tensor fits.
+
+The only file that knows safetensors. There is no pickle anywhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from zoo import files
+from zoo.errors import HashMismatchError, WeightsCorruptError, WeightsError, WeightsMismatchError
+
+LARGEST_HEADER = 100_000_000
+"""Bytes; safetensors' own limit."""
+METADATA_KEY = "zoo"
+"""One key with sorted JSON: safetensors writes several keys in random order, and equal tensors would differ in hash."""
+
+
+def write(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> str:
+    """Writes tensors and JSON metadata whole, and returns the file's sha256. Equal content gives equal bytes.
+
+    Tied tensors are written once each and stay tied in the model that they are loaded into.
+
+    Raises:
+        RunError: the file cannot be written; what was there before is untouched.
+    """
+    plain = {name: _own(tensor) for name, tensor in tensors.items()}
+    text = json.dumps(metadata, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    data = safetensors.torch.save(plain, {METADATA_KEY: text})
+    files.write(path, data)
+    return hashlib.sha256(data).hexdigest()
+
+
+def read(path: Path, sha256: str | None = None) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors and the JSON metadata of a file, checked before one tensor is made.
+
+    The bytes that are hashed are the bytes that are parsed. `sha256=None` is for files that carry their own digest
+    (checkpoints); published weights always have one.
+
+    Raises:
+        WeightsError: the file cannot be read, or is no safetensors file at all.
+        WeightsCorruptError: it is truncated, has a false header, or bytes that no tensor owns.
+        HashMismatchError: its sha256 is not the one expected.
+    """
+    try:
+        with path.open("rb") as file:
+            size = path.stat().st_size
+            _check_header(path, size, file.read(8), file.read)
+            file.seek(0)
+            data = file.read()
+    except OSError as error:
+        raise WeightsError(f"cannot read weights {path}: {error.strerror or error}.") from error
+    if sha256 is not None and (got := hashlib.sha256(data).hexdigest()) != sha256:
+        raise HashMismatchError(
+            f"{path} is not the file that was published: expected sha256 {sha256}, got {got}. Nothing was loaded."
+        )
+    try:
+        tensors = safetensors.torch.load(data)
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        metadata = json.loads(header.get("__metadata__", {}).get(METADATA_KEY, "{}"))
+    except (safetensors.SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise _corrupt(path, str(error)) from error
+    return tensors, metadata
+
+
+def digest(tensors: Mapping[str, Tensor]) -> str:
+    """sha256 over names, dtypes, shapes and values: equal for equal tensors, however they lie in a file."""
+    total = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = _own(tensors[name])
+        total.update(f"{name}\0{tensor.dtype}\0{list(tensor.shape)}\0".encode())
+        total.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return total.hexdigest()
+
+
+def check(tensors: Mapping[str, Tensor], model: nn.Module, what: str) -> None:
+    """Compares all names, shapes, dtypes and values with a model, which is not touched.
+
+    Raises:
+        WeightsMismatchError: listing every difference at once.
+    """
+    wanted = model.state_dict()
+    faults = [f"missing {name} {_describe(wanted[name])}" for name in sorted(wanted.keys() - tensors.keys())]
+    faults += [f"unexpected {name} {_describe(tensors[name])}" for name in sorted(tensors.keys() - wanted.keys())]
+    for name in sorted(wanted.keys() & tensors.keys()):
+        tensor = tensors[name]
+        if tensor.shape != wanted[name].shape or tensor.dtype != wanted[name].dtype:
+            faults.append(f"{name}: expected {_describe(wanted[name])}, got {_describe(tensor)}")
+        elif bad := not_finite(tensor):
+            faults.append(f"{name}: {bad} of {tensor.numel()} values are NaN or infinite")
+    if faults:
+        raise WeightsMismatchError(f"{what} does not fit the model; nothing was loaded:\n  " + "\n  ".join(faults))
+
+
+def apply(tensors: Mapping[str, Tensor], model: nn.Module, what: str) -> None:
+    """Copies tensors into a model, all of them or none.
+
+    Raises:
+        WeightsMismatchError: see `check`.
+    """
+    check(tensors, model, what)
+    model.load_state_dict(dict(tensors), strict=True)
+
+
+def not_finite(tensor: Tensor) -> int:
+    """How many values of a tensor are NaN or infinite."""
+    if not (tensor.is_floating_point() or tensor.is_complex()):
+        return 0
+    wide = tensor.float() if tensor.element_size() == 1 else tensor  # 8-bit floats have no isfinite
+    return int((~torch.isfinite(wide)).sum())
+
+
+def _own(tensor: Tensor) -> Tensor:
+    """The values in memory of their own, row-major: safetensors refuses shared storage."""
+    plain = tensor.detach().cpu().contiguous()
+    shared = plain.untyped_storage().nbytes() != plain.numel() * plain.element_size()
+    return plain.clone() if shared or plain.data_ptr() == tensor.data_ptr() else plain
+
+
+def _describe(tensor: Tensor) -> str:
+    return f"{tuple(tensor.shape)} {str(tensor.dtype).removeprefix('torch.')}"
+
+
+def _check_header(path: Path, size: int, first: bytes, read_more: Any) -> None:
+    if first[:2] in (b"PK", b"\x80\x02", b"\x80\x04") and path.suffix != ".safetensors":
+        raise WeightsError(f"{path} looks like a pickle, which can run code when loaded. Only safetensors are read.")
+    length = int.from_bytes(first, "little")
+    if len(first) < 8 or length > min(size - 8, LARGEST_HEADER):
+        raise _corrupt(path, f"its header claims {length} bytes, the file has {size}")
+    try:
+        header = json.loads(read_more(length), object_pairs_hook=_without_duplicates)
+    except (ValueError, RecursionError) as error:
+        raise _corrupt(path, f"its header is no JSON: {error}") from error
+    if not isinstance(header, dict):
+        raise _corrupt(path, "its header is no JSON object")
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name stands in it twice")
+    return found
+
+
+def _corrupt(path: Path, reason: str) -> WeightsCorruptError:
+    return WeightsCorruptError(
+        f"{path} is not a sound safetensors file: {reason}. Nothing was loaded.\n"
+        "Next: fetch or write it again; a file that another program made must be converted with safetensors."
+    )
