@@ -13,9 +13,9 @@ from zoo.errors import ConfigError, nearest
 
 
 def field(
+    *,
     default: Any,
     doc: str,
-    *,
     ge: float | None = None,
     gt: float | None = None,
     le: float | None = None,
@@ -28,7 +28,15 @@ def field(
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(field,))
-class Config:
+class _Typed:
+    """Makes each subclass a frozen dataclass, without a decorator to forget."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        dataclasses.dataclass(frozen=True, kw_only=True)(cls)
+
+
+class Config(_Typed):
     """Base of every recipe: what the engine itself reads. A subclass adds its own keys and changes defaults.
 
     Construction checks types and bounds. A subclass that has rules across keys defines `check()`.
@@ -37,25 +45,27 @@ class Config:
         ConfigError: a value has the wrong type or lies outside its bounds.
     """
 
-    epochs: int = field(10, "passes over the training data", ge=1)
-    batch_size: int = field(128, "examples in one step, over all processes together", ge=1)
-    optimizer: Literal["adamw", "sgd"] = field("adamw", "AdamW (arXiv:1711.05101) or SGD with Nesterov momentum")
-    lr: float = field(1e-3, "peak learning rate", gt=0)
-    weight_decay: float = field(0.01, "decoupled for AdamW; not applied to biases and norms", ge=0)
-    momentum: float = field(0.9, "momentum of SGD, first beta of AdamW", ge=0, lt=1)
-    beta2: float = field(0.99, "second beta of AdamW", ge=0, lt=1)
-    schedule: Literal["onecycle", "cosine", "constant"] = field("onecycle", "learning rate over the run")
-    warmup: float = field(0.3, "share of the steps in which onecycle climbs to its peak", gt=0, lt=1)
-    ema_decay: float = field(0.0, "decay of the averaged weights that are saved and scored; 0: no average", ge=0, lt=1)
-    grad_clip: float = field(0.0, "largest norm of the gradient; 0: no clipping", ge=0)
-    precision: Literal["auto", "float32", "bfloat16"] = field(
-        "auto", "arithmetic of training; auto: bfloat16 where a probe on this machine shows that it wins"
+    epochs: int = field(default=10, doc="passes over the training data", ge=1)
+    batch_size: int = field(default=128, doc="examples in one step, over all processes together", ge=1)
+    optimizer: Literal["adamw", "sgd"] = field(
+        default="adamw", doc="AdamW (arXiv:1711.05101) or SGD with Nesterov momentum"
     )
-    checkpoint_seconds: float = field(30.0, "time between checkpoints within an epoch; 0: after each step", ge=0)
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        dataclasses.dataclass(frozen=True, kw_only=True)(cls)
+    lr: float = field(default=1e-3, doc="peak learning rate", gt=0)
+    weight_decay: float = field(default=0.01, doc="decoupled for AdamW; not applied to biases and norms", ge=0)
+    momentum: float = field(default=0.9, doc="momentum of SGD, first beta of AdamW", ge=0, lt=1)
+    beta2: float = field(default=0.99, doc="second beta of AdamW", ge=0, lt=1)
+    schedule: Literal["onecycle", "cosine", "constant"] = field(default="onecycle", doc="learning rate over the run")
+    warmup: float = field(default=0.3, doc="share of the steps in which onecycle climbs to its peak", gt=0, lt=1)
+    ema_decay: float = field(
+        default=0.0, doc="decay of the averaged weights that are saved and scored; 0: no average", ge=0, lt=1
+    )
+    grad_clip: float = field(default=0.0, doc="largest norm of the gradient; 0: no clipping", ge=0)
+    precision: Literal["auto", "float32", "bfloat16"] = field(
+        default="auto", doc="arithmetic of training; auto: bfloat16 where a probe on this machine shows that it wins"
+    )
+    checkpoint_seconds: float = field(
+        default=30.0, doc="time between checkpoints within an epoch; 0: after each step", ge=0
+    )
 
     def __post_init__(self) -> None:
         kinds = hints(type(self))
@@ -70,15 +80,12 @@ class Config:
 
     def to_json(self) -> dict[str, Any]:
         """Keys and values as plain JSON."""
-        return {key: list(v) if isinstance(v, tuple) else v for key, v in dataclasses.asdict(self).items()}  # type: ignore[call-overload]
-
-
-dataclasses.dataclass(frozen=True, kw_only=True)(Config)
+        return {key: list(v) if isinstance(v, tuple) else v for key, v in dataclasses.asdict(self).items()}
 
 
 def keys(config: type[Config]) -> tuple[dataclasses.Field[Any], ...]:
     """The keys of a recipe, the engine's first."""
-    return dataclasses.fields(config)  # type: ignore[arg-type]
+    return dataclasses.fields(config)
 
 
 def hints(config: type[Config]) -> dict[str, Any]:

@@ -109,8 +109,8 @@ def _safetensors(model: nn.Module, spec: ExportSpec, path: Path, metadata: Mappi
     weights.write(path, model.state_dict(), metadata)
     blank = copy.deepcopy(model)
     with torch.no_grad():
-        for parameter in blank.parameters():
-            parameter.zero_()
+        for tensor in blank.state_dict().values():
+            tensor.zero_()
     weights.apply(weights.read(path)[0], blank, str(path))
     return _function(blank)
 

@@ -68,6 +68,7 @@ def _window(layer: nn.Module, given: Tensor, output: Tensor) -> str:
         return ""
     numbers = [getattr(layer, name, None) for name in ("kernel_size", "stride", "padding")]
     last = [number[-1] if isinstance(number, tuple) else number for number in numbers]
-    if not all(isinstance(number, int) for number in last):
+    kernel, stride, padding = (number if isinstance(number, int) else -1 for number in last)
+    if -1 in (kernel, stride, padding):
         return ""
-    return f"{arithmetic(given.shape[-1], *last)} = {output.shape[-1]}"
+    return f"{arithmetic(given.shape[-1], kernel, stride, padding)} = {output.shape[-1]}"

@@ -17,22 +17,28 @@ api_version = 1
 class Config(zoo.Config):
     """The recipe for MNIST. The five lists have one item a layer; each layer must fit evenly (see zoo.conv_size)."""
 
-    epochs: int = zoo.field(10, "passes over the training images", ge=1)
-    batch_size: int = zoo.field(128, "images in one step; larger is not faster on a small cache", ge=1)
-    lr: float = zoo.field(6e-3, "peak learning rate of AdamW", gt=0)
-    ema_decay: float = zoo.field(0.998, "averages over about 500 steps, one epoch of MNIST", ge=0, lt=1)
-    label_smoothing: float = zoo.field(0.05, "probability spread over the other classes", ge=0, lt=1)
-    image_size: int = zoo.field(28, "side of the images in pixels; others are scaled to it", ge=1)
-    channels: tuple[int, ...] = zoo.field((32, 32, 48, 48, 64, 64), "filters of each convolution", ge=1)
-    kernels: tuple[int, ...] = zoo.field((5, 4, 3, 3, 3, 3), "K, side of each filter in pixels", ge=1)
-    strides: tuple[int, ...] = zoo.field((1, 2, 1, 1, 1, 1), "S, step of each filter in pixels", ge=1)
-    paddings: tuple[int, ...] = zoo.field((0, 1, 0, 0, 0, 0), "P, zeros around each layer's input in pixels", ge=0)
-    pools: tuple[int, ...] = zoo.field((1, 1, 1, 1, 1, 1), "side of max-pooling after each layer; 1: none", ge=1)
-    rotation: float = zoo.field(15.0, "augmentation: largest turn in degrees", ge=0, le=180)
-    translation: float = zoo.field(2.0, "augmentation: largest shift in pixels", ge=0)
-    scaling: float = zoo.field(0.1, "augmentation: largest relative change of width and of height", ge=0, lt=1)
-    elastic: float = zoo.field(0.5, "augmentation: spread of a smooth random distortion in pixels", ge=0)
-    val_size: int = zoo.field(0, "training images held out to choose by; 0: train on all", ge=0)
+    epochs: int = zoo.field(default=10, doc="passes over the training images", ge=1)
+    batch_size: int = zoo.field(default=128, doc="images in one step; larger is not faster on a small cache", ge=1)
+    lr: float = zoo.field(default=6e-3, doc="peak learning rate of AdamW", gt=0)
+    ema_decay: float = zoo.field(default=0.998, doc="averages over about 500 steps, one epoch of MNIST", ge=0, lt=1)
+    label_smoothing: float = zoo.field(default=0.05, doc="probability spread over the other classes", ge=0, lt=1)
+    image_size: int = zoo.field(default=28, doc="side of the images in pixels; others are scaled to it", ge=1)
+    channels: tuple[int, ...] = zoo.field(default=(32, 32, 48, 48, 64, 64), doc="filters of each convolution", ge=1)
+    kernels: tuple[int, ...] = zoo.field(default=(5, 4, 3, 3, 3, 3), doc="K, side of each filter in pixels", ge=1)
+    strides: tuple[int, ...] = zoo.field(default=(1, 2, 1, 1, 1, 1), doc="S, step of each filter in pixels", ge=1)
+    paddings: tuple[int, ...] = zoo.field(
+        default=(0, 1, 0, 0, 0, 0), doc="P, zeros around each layer's input in pixels", ge=0
+    )
+    pools: tuple[int, ...] = zoo.field(
+        default=(1, 1, 1, 1, 1, 1), doc="side of max-pooling after each layer; 1: none", ge=1
+    )
+    rotation: float = zoo.field(default=15.0, doc="augmentation: largest turn in degrees", ge=0, le=180)
+    translation: float = zoo.field(default=2.0, doc="augmentation: largest shift in pixels", ge=0)
+    scaling: float = zoo.field(
+        default=0.1, doc="augmentation: largest relative change of width and of height", ge=0, lt=1
+    )
+    elastic: float = zoo.field(default=0.5, doc="augmentation: spread of a smooth random distortion in pixels", ge=0)
+    val_size: int = zoo.field(default=0, doc="training images held out to choose by; 0: train on all", ge=0)
 
     def check(self) -> None:
         """Refuses lists of unequal length, and sizes that do not fit, with the arithmetic."""

@@ -75,13 +75,12 @@ def zoo() -> None:
 def main() -> None:
     """Runs the command line: exit code 1 and a message, no traceback, for whatever a user can cause."""
     try:
-        zoo.main(prog_name="zoo", standalone_mode=False)
+        code = zoo.main(prog_name="zoo", standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
     except ZooError as error:
         if os.environ.get("ZOO_DEBUG"):
             raise
         _fail(str(error), error.exit_code)
-    except click.exceptions.Exit as error:
-        sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         _fail("stopped. What was written before is kept; a run goes on with: zoo train --resume RUN", 130)
     except click.UsageError as error:

@@ -1,0 +1,1 @@
+"""A perceptron as a plugin for the zoo, in its own distribution."""

@@ -1,0 +1,94 @@
+"""What all tests share: the command line as a process of its own, folders of their own, plugins really installed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from zoo.environment import data_folder
+
+ROOT = Path(__file__).parent.parent
+Cli = Callable[..., subprocess.CompletedProcess[str]]
+
+# A digits run of the real cnn-mnist that takes a second: the same layers, but few and narrow.
+TINY = ["--set", "channels=[4,4]", "--set", "kernels=[4,4]", "--set", "strides=[2,2]", "--set", "paddings=[0,0]"]
+TINY += ["--set", "pools=[1,1]", "--set", "image_size=22", "--set", "precision=float32"]
+
+
+@pytest.fixture(autouse=True)
+def own_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes the user's caches and settings, and each works in its own folder."""
+    folder = tmp_path_factory.mktemp("user")
+    if "ZOO_DATA" not in os.environ:
+        monkeypatch.setenv("ZOO_DATA", str(data_folder()))
+    monkeypatch.setenv("ZOO_CACHE", str(folder / "cache"))
+    monkeypatch.setenv("ZOO_CONFIG", str(folder / "config"))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.delenv("ZOO_DEBUG", raising=False)
+    (folder / "work").mkdir()
+    monkeypatch.chdir(folder / "work")
+
+
+@pytest.fixture
+def cli() -> Cli:
+    """Runs `zoo ...` as a user would; `expect` is the exit code."""
+
+    def run(*arguments: str, expect: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "zoo", *arguments],
+            capture_output=True,
+            text=True,
+            timeout=300,
+            env={**os.environ, **environment},
+        )
+        assert done.returncode == expect, f"zoo {' '.join(arguments)}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        assert "Traceback" not in done.stderr
+        return done
+
+    return run
+
+
+@pytest.fixture
+def json_of(cli: Cli) -> Callable[..., Any]:
+    """The JSON that `zoo ... --json` prints as its last line."""
+
+    def run(*arguments: str, **environment: str) -> Any:
+        return json.loads(cli(*arguments, "--json", **environment).stdout.splitlines()[-1])
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def perceptron_site(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A folder with examples/zoo-perceptron installed by pip; on PYTHONPATH it is as if installed beside the zoo."""
+    return install(ROOT / "examples" / "zoo-perceptron", tmp_path_factory.mktemp("perceptron"))
+
+
+def install(project: Path, target: Path) -> str:
+    """pip installs a project into a folder."""
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*command, "--target", str(target), str(project)], check=True, capture_output=True, timeout=120)
+    return str(target)
+
+
+@pytest.fixture
+def perceptron(perceptron_site: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The installed example plugin, for child processes."""
+    monkeypatch.setenv("PYTHONPATH", perceptron_site)
+    return perceptron_site
+
+
+@pytest.fixture
+def mnist() -> None:
+    """Skips where there is no MNIST."""
+    from zoo import datasets
+
+    if not datasets.spec("mnist").present:
+        pytest.skip("needs MNIST: set ZOO_DATA to a folder that holds MNIST/raw/, or run: zoo data fetch mnist")

@@ -1,0 +1,39 @@
+"""The choice of arithmetic: measured once, remembered, harmless."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from torch import nn
+
+from zoo import precision
+from zoo.environment import cache_folder
+
+
+def mean(model: nn.Module, batch: tuple[torch.Tensor]) -> torch.Tensor:
+    value: torch.Tensor = model(batch[0]).float().mean()
+    return value
+
+
+@pytest.mark.parametrize(("slow", "chosen"), [("float32", "bfloat16"), ("bfloat16", "float32")])
+def test_the_faster_wins_and_the_verdict_is_kept(slow: str, chosen: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(precision, "_seconds", lambda *arguments: 2.0 if arguments[-1] == slow else 1.0)
+    model, batch = nn.Linear(2, 2), (torch.zeros(3, 2),)
+    assert precision.choose(model, mean, batch, torch.device("cpu")) == chosen
+    monkeypatch.setattr(precision, "_seconds", lambda *arguments: 1 / 0)
+    assert precision.choose(model, mean, batch, torch.device("cpu")) == chosen
+    assert list(json.loads((cache_folder() / "probes.json").read_text()).values()) == [chosen]
+
+
+def test_a_probe_leaves_model_and_generator_alone_and_survives_a_broken_cache() -> None:
+    cache_folder().mkdir(parents=True)
+    (cache_folder() / "probes.json").write_text("not json")
+    model, batch = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Dropout(0.5)), (torch.rand(4, 1, 8, 8),)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    random_state = torch.get_rng_state()
+    assert precision.choose(model, mean, batch, torch.device("cpu")) in ("float32", "bfloat16")
+    assert torch.equal(torch.get_rng_state(), random_state)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+    assert all(parameter.grad is None for parameter in model.parameters())
