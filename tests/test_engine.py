@@ -381,8 +381,11 @@ def test_resume_with_another_config_is_refused_and_with_other_versions_warned_of
     assert "seed was 0, is 3" in said
     record = json.loads((folder / "run.json").read_text())
     record["environment"]["versions"]["torch"] = "2.0.0"
+    record["code"] = "0" * 64
     (folder / "run.json").write_text(json.dumps(record))
-    assert "torch was 2.0.0, is " in cli("train", "--resume", str(folder), "--epochs", "10").stderr
+    said = cli("train", "--resume", str(folder), "--epochs", "10").stderr
+    assert "torch was 2.0.0, is " in said
+    assert "the plugin's code was 0000" in said
     assert "is finished" in cli("train", "--resume", str(folder), expect=1).stderr
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import copy
 import math
+import os
 import random
 import signal
 import threading
@@ -76,6 +77,7 @@ def seed_everything(seed: int, deterministic: bool = False) -> None:
     np.random.seed(seed % 2**32)
     random.seed(seed)
     if deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS refuses to be deterministic
         torch.use_deterministic_algorithms(True)
         torch.backends.cudnn.benchmark = False
 
@@ -116,6 +118,7 @@ class _Fit:
         optimizer = _optimizer(self.model, self.config)
         average = copy.deepcopy(self.model).eval().requires_grad_(False) if self.config.ema_decay else None
         self.state = checkpoint.State(self.model, optimizer, _scheduler(optimizer, self.config, self.steps), average)
+        self.sum_type = torch.float32 if self.device.type == "mps" else torch.float64  # MPS has no float64
         self.facts = {"world": processes.world, "per_epoch": self.per_epoch}
         if run.resuming:
             self._resume()
@@ -184,7 +187,7 @@ class _Fit:
         state.step += 1
         if state.average is not None:
             _average(state.average, self.model, self.config.ema_decay, state.step)
-        found = {name: value.detach().double() for name, value in figures.items()}
+        found = {name: value.detach().to(self.sum_type) for name, value in figures.items()}
         state.sums = {name: state.sums.get(name, 0) + value for name, value in found.items()}
         return found
 

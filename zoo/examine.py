@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,6 +52,14 @@ def read(module: str) -> tuple[str, str]:
     if "*" not in names and (missing := sorted(hooks()[0] - names)):
         return "broken", f"lacks {', '.join(missing)}"
     return "installed", ""
+
+
+def code_digest(module: str) -> str:
+    """sha256 over the Python files of a module's package, so that a resumed run can tell whether its code changed."""
+    total = hashlib.sha256()
+    for path in sorted({file for source in _sources(module) for file in source.parent.glob("*.py")}):
+        total.update(f"{path.name}\0".encode() + path.read_bytes())
+    return total.hexdigest()
 
 
 def _sources(module: str) -> Iterator[Path]:

@@ -34,7 +34,7 @@ def save_figure(figure: Figure, path: Path) -> Path:
 def curve(run: Run) -> Figure:
     """Loss and other figures over the epochs, from metrics.jsonl; single steps lie faintly behind."""
     from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
+    from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
     lines = runs.read_log(run.folder)
     steps = [line for line in lines if line["kind"] == "step"]
@@ -55,8 +55,13 @@ def curve(run: Run) -> Figure:
             held = [e[f"val_{name}"] for e in epochs]
             axes.plot([e["epoch"] for e in epochs], held, color="tab:orange", marker=".", label="validation")
             axes.legend(frameon=False)
-        if name == "loss" and min(e[name] for e in epochs) > 0:
+        low, high = min(e[name] for e in epochs), max(e[name] for e in epochs)
+        if name == "loss" and low > 0:
             axes.set_yscale("log")
+            axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+            axes.yaxis.set_minor_formatter(StrMethodFormatter("{x:g}"))
+        elif high > low:  # the first steps would flatten all that follows
+            axes.set_ylim(low - 0.15 * (high - low), high + 0.15 * (high - low))
         axes.set_xlabel("epoch")
         axes.set_ylabel(name)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))

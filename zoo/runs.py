@@ -219,13 +219,12 @@ def summary(folder: Path) -> dict[str, Any]:
     return {"run": str(folder), **{key: record.get(key) for key in wanted}, "dataset": record["dataset"]["name"]}
 
 
-def describe(run: Run, distribution: str, distribution_version: str, set_by: Mapping[str, str]) -> None:
-    """Writes what is known before the first step: config.json and run.json."""
+def describe(run: Run, set_by: Mapping[str, str], code: Mapping[str, str]) -> None:
+    """Writes what is known before the first step: config.json and run.json; `code` says whose code it is."""
     files.write_json(run.folder / "config.json", {"config": run.config.to_json(), "set_by": dict(set_by)})
     run.record(
         model=run.spec.name,
-        distribution=distribution,
-        version=distribution_version,
+        **code,
         dataset=run.info.to_json(),
         seed=run.seed,
         device=run.device,

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from zoo import config as configs
-from zoo import datasets, engine, evaluation, listing, registry, report, runs, shapes, weights
+from zoo import datasets, engine, evaluation, examine, listing, registry, report, runs, shapes, weights
 from zoo.catalog import read_toml
 from zoo.errors import ConfigError, InterruptedRunError, PluginError, RunError, UnknownNameError
 from zoo.loading import OUT, build, describe_weights, resolve_device
@@ -78,7 +78,7 @@ def train(
         return None
     with run.lock():
         if run.resuming:
-            _warn_of_changes(run)
+            _warn_of_changes(plugin, run)
         try:
             return _train(plugin, run)
         except BaseException as error:
@@ -140,7 +140,7 @@ def _begin(
     run.model = build(plugin, resolved, data.info)
     if run.primary:
         run.folder = runs.create(out, plugin.spec.name, name, seed)
-        runs.describe(run, plugin.plugin.distribution, plugin.plugin.version, set_by)
+        runs.describe(run, set_by, _code(plugin))
     return run
 
 
@@ -204,11 +204,19 @@ def _add_trackers(plugin: registry.Model, run: Run) -> None:
             run.listeners.append(listener)
 
 
-def _warn_of_changes(run: Run) -> None:
+def _code(plugin: registry.Model) -> dict[str, str]:
+    """Whose code a run executes."""
+    described = plugin.plugin
+    digest = examine.code_digest(described.module)
+    return {"distribution": described.distribution, "version": described.version, "code": digest}
+
+
+def _warn_of_changes(plugin: registry.Model, run: Run) -> None:
     record, _ = runs.read(run.folder)
     was, now = record["environment"], runs.environment(run.device)
     facts = {"python": (was["python"], now["python"]), "cpu": (was["cpu"], now["cpu"])}
     facts |= {name: (old, now["versions"].get(name)) for name, old in was["versions"].items()}
+    facts |= {f"the plugin's {name}": (record[name], new) for name, new in _code(plugin).items()}
     facts["threads"] = (record.get("threads", torch.get_num_threads()), torch.get_num_threads())
     changed = [f"{name} was {old}, is {new}" for name, (old, new) in facts.items() if old != new]
     if changed:

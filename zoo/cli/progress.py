@@ -23,8 +23,9 @@ class Progress:
             MofNCompleteColumn(),
             TextColumn("{task.fields[rate]}"),
             TimeElapsedColumn(),
-            TextColumn("left"),
+            TextColumn("elapsed,"),
             TimeRemainingColumn(),
+            TextColumn("left"),
         )
         self.bar = Bar(*columns, console=Console(stderr=True), transient=True) if on_terminal() else None
         self.first_step = 0
