@@ -32,7 +32,7 @@ from zoo.runs import Run
 def plain_loop(net: nn.Module, images: torch.Tensor, labels: torch.Tensor, config: Config, bf16: bool) -> float:
     """Seconds of an epoch as one would write it by hand."""
     average = copy.deepcopy(net).eval()
-    augment, steps = science.Augment(config), len(images) // config.batch_size
+    augment, objective, steps = science.Augment(config), science.loss(config), len(images) // config.batch_size
     decayed = [p for p in net.parameters() if p.ndim > 1]
     others = [p for p in net.parameters() if p.ndim <= 1]
     groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
@@ -45,8 +45,7 @@ def plain_loop(net: nn.Module, images: torch.Tensor, labels: torch.Tensor, confi
         index = order[step * config.batch_size : (step + 1) * config.batch_size]
         image, label = augment(images[index], labels[index])
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-            logits = net(image).float()
-            loss = nn.functional.cross_entropy(logits, label, label_smoothing=config.label_smoothing)
+            loss = objective(net, (image, label))["loss"]
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()

@@ -40,7 +40,6 @@ def test_version_names_package_and_distribution(cli: Cli) -> None:
         (["train", "cnn-mnist", "--dataset", "digits", "--set", "epochs=1.5"], "expected whole number"),
         (["train", "cnn-mnist", "--dataset", "digits", "--epochs", "0"], ">= 1"),
         (["train", "cnn-mnist", "--dataset", "digits", "--config", "none.toml"], "cannot read none.toml"),
-        (["train", "cnn-mnist", "--dataset", "digits", "--set", "val_size=5000"], "less than the 1437"),
         (["train", "cnn-mnist", "--device", "gpu"], "auto"),
         (["train"], "name a MODEL"),
         (["train", "--resume", "nothing"], "unknown run 'nothing'"),
@@ -51,13 +50,20 @@ def test_version_names_package_and_distribution(cli: Cli) -> None:
         (["info", "cnn-mnits"], "Did you mean 'cnn-mnist'"),
         (["predict", "cnn-mnist", "none.png"], "none.png: there is no such file"),
     ],
-    ids=" ".join,
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_what_a_user_mistypes_gets_one_message_and_code_1(cli: Cli, arguments: list[str], words: str) -> None:
     done = cli(*arguments, expect=1)
     assert words in done.stderr
     assert done.stdout == ""
     assert not Path("runs").exists()
+
+
+def test_a_run_that_fails_says_so_in_its_folder(cli: Cli, json_of: Callable[..., Any]) -> None:
+    done = cli("train", "cnn-mnist", "--dataset", "digits", "--set", "val_size=5000", expect=1)
+    assert "val_size = 5000: expected less than the 1437" in done.stderr
+    (row,) = json_of("runs")
+    assert row["state"] == "failed"
 
 
 def test_config_files_are_named_with_their_line(cli: Cli) -> None:

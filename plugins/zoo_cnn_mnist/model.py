@@ -23,10 +23,10 @@ EVALUATION_BATCH = 500
 
 
 class DigitNet(nn.Module):
-    """Convolution, batch norm (arXiv:1502.03167) and ReLU, a few times, then one linear layer.
+    """Convolution, batch norm (arXiv:1502.03167) and ReLU, a few times, then a cosine classifier.
 
-    Unpadded convolutions shrink the image as they go, so that the last layer sees a 4x4 map and knows where things
-    are; pooling to one pixel would forget it. Pixels need no normalisation: the first batch norm does it.
+    The last convolutions are unpadded and leave a 3x3 map, so that the classifier knows where things are; pooling to
+    one pixel would forget it. Pixels need no normalisation: the first batch norm does it.
 
     Shapes:
         image: (B, 1, H, W), pixels in [0, 1]
@@ -43,21 +43,45 @@ class DigitNet(nn.Module):
             layers += [nn.ReLU()] + ([nn.MaxPool2d(pool)] if pool > 1 else [])
             before = channels
         self.features = nn.Sequential(*layers)
-        self.classify = nn.Linear(before * config.widths()[-1] ** 2, classes)
+        self.classify = Cosine(before * config.widths()[-1] ** 2, classes, config.scale)
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits, (B, K)."""
-        return self.classify(self.features(image).flatten(1))  # type: ignore[no-any-return]
+        logits: Tensor = self.classify(self.features(image).flatten(1))
+        return logits
+
+
+class Cosine(nn.Module):
+    """Logits that depend on directions alone: s cos(x, w_k), with w_k a learned direction for each class.
+
+    Shapes:
+        x: (B, F)
+        output: (B, K), between -s and s
+    """
+
+    def __init__(self, features: int, classes: int, scale: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(classes, features) / math.sqrt(features))
+        self.scale = scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Products and sums, not a matrix product, which autocast would round to bfloat16."""
+        return self.scale * (F.normalize(x.float())[:, None] * F.normalize(self.weight)).sum(2)
 
 
 def loss(config: Config) -> Callable[[nn.Module, tuple[Tensor, Tensor]], dict[str, Tensor]]:
-    """Cross-entropy with label smoothing (arXiv:1512.00567), and the batch's accuracy."""
+    """Cross-entropy with an additive cosine margin m, and the batch's accuracy.
+
+    The right class y has to win by m: s (cos_y - m) takes the place of s cos_y (CosFace, arXiv:1801.09414, equation 4;
+    AM-Softmax, arXiv:1801.05599). Label smoothing as in arXiv:1512.00567.
+    """
 
     def of(model: nn.Module, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
         image, label = batch
-        logits = model(image).float()
+        logits = model(image)
         right = (logits.detach().argmax(1) == label).float().mean()
-        return {"loss": F.cross_entropy(logits, label, label_smoothing=config.label_smoothing), "accuracy": right}
+        handicapped = logits - config.margin * config.scale * F.one_hot(label, logits.shape[1])
+        return {"loss": F.cross_entropy(handicapped, label, label_smoothing=config.label_smoothing), "accuracy": right}
 
     return of
 

@@ -21,16 +21,18 @@ class Config(zoo.Config):
     batch_size: int = zoo.field(default=128, doc="images in one step; larger is not faster on a small cache", ge=1)
     lr: float = zoo.field(default=6e-3, doc="peak learning rate of AdamW", gt=0)
     ema_decay: float = zoo.field(default=0.998, doc="averages over about 500 steps, one epoch of MNIST", ge=0, lt=1)
-    label_smoothing: float = zoo.field(default=0.05, doc="probability spread over the other classes", ge=0, lt=1)
+    label_smoothing: float = zoo.field(default=0.0, doc="probability spread over the other classes", ge=0, lt=1)
+    margin: float = zoo.field(default=0.3, doc="m, by which the right class has to win; cosine", ge=0, lt=1)
+    scale: float = zoo.field(default=20.0, doc="s, logit of a perfect match", gt=0)
     image_size: int = zoo.field(default=28, doc="side of the images in pixels; others are scaled to it", ge=1)
-    channels: tuple[int, ...] = zoo.field(default=(32, 32, 48, 48, 64, 64), doc="filters of each convolution", ge=1)
-    kernels: tuple[int, ...] = zoo.field(default=(5, 4, 3, 3, 3, 3), doc="K, side of each filter in pixels", ge=1)
-    strides: tuple[int, ...] = zoo.field(default=(1, 2, 1, 1, 1, 1), doc="S, step of each filter in pixels", ge=1)
+    channels: tuple[int, ...] = zoo.field(default=(32, 48, 48, 48, 64, 64), doc="filters of each convolution", ge=1)
+    kernels: tuple[int, ...] = zoo.field(default=(5, 3, 3, 3, 3, 3), doc="K, side of each filter in pixels", ge=1)
+    strides: tuple[int, ...] = zoo.field(default=(1, 1, 1, 1, 1, 1), doc="S, step of each filter in pixels", ge=1)
     paddings: tuple[int, ...] = zoo.field(
-        default=(0, 1, 0, 0, 0, 0), doc="P, zeros around each layer's input in pixels", ge=0
+        default=(2, 1, 1, 1, 0, 0), doc="P, zeros around each layer's input in pixels", ge=0
     )
     pools: tuple[int, ...] = zoo.field(
-        default=(1, 1, 1, 1, 1, 1), doc="side of max-pooling after each layer; 1: none", ge=1
+        default=(2, 1, 1, 2, 1, 1), doc="side of max-pooling after each layer; 1: none", ge=1
     )
     rotation: float = zoo.field(default=15.0, doc="augmentation: largest turn in degrees", ge=0, le=180)
     translation: float = zoo.field(default=2.0, doc="augmentation: largest shift in pixels", ge=0)

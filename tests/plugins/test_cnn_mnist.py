@@ -22,7 +22,16 @@ def test_the_network_is_small_and_has_the_shapes_that_it_says() -> None:
     net = science.DigitNet(Config(), 10)
     assert sum(parameter.numel() for parameter in net.parameters()) < 150_000
     assert net(torch.rand(3, 1, 28, 28)).shape == (3, 10)
-    assert net.classify.in_features == Config().channels[-1] * Config().widths()[-1] ** 2
+    assert net.classify.weight.shape == (10, Config().channels[-1] * Config().widths()[-1] ** 2)
+    assert net(torch.rand(3, 1, 28, 28)).abs().max() <= Config().scale
+
+
+def test_the_margin_handicaps_the_right_class_alone() -> None:
+    logits, label = torch.tensor([[3.0, 1.0, -2.0]]), torch.tensor([1])
+    found = science.loss(Config(margin=0.25, scale=8.0))(lambda image: logits, (torch.zeros(1), label))  # type: ignore[arg-type]
+    expected = torch.nn.functional.cross_entropy(torch.tensor([[3.0, -1.0, -2.0]]), label)
+    torch.testing.assert_close(found["loss"], expected)
+    assert found["accuracy"] == 0
 
 
 def test_lists_of_unequal_length_are_refused() -> None:
