@@ -66,7 +66,7 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise RunError(f"cannot read {path}: {error}. Was the folder made by zoo train? See: zoo runs") from error
+        raise RunError(f"cannot read {path}: {error}.") from error
 
 
 def sweep(folder: Path) -> None:

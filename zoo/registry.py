@@ -69,7 +69,7 @@ class Model:
 
     def has(self, hook: str) -> bool:
         """Whether the plugin implements the hook."""
-        return hasattr(_manager().get_plugin(self.plugin.name), hook)
+        return hook in _implemented(self.plugin.name)
 
     def call(self, hook: str, **arguments: Any) -> Any:
         """The result of one hook of this plugin.
@@ -100,10 +100,11 @@ class Model:
         return found
 
 
-def plugins() -> list[Plugin]:
+@cache
+def plugins() -> tuple[Plugin, ...]:
     """Every entry point of the group, in order of name; imports no plugin's code."""
     found = sorted(entry_points(group=GROUP), key=lambda entry: (entry.name, _owner(entry)))
-    return [_examine(entry, [other for other in found if other.name == entry.name]) for entry in found]
+    return tuple(_examine(entry, [other for other in found if other.name == entry.name]) for entry in found)
 
 
 def find(name: str) -> Plugin:
@@ -220,6 +221,7 @@ def set_disabled(name: str, value: bool) -> None:
         raise UnknownNameError("plugin", name, known)
     names = (disabled() | {name}) if value else (disabled() - {name})
     files.write_json(config_folder() / "plugins.json", sorted(names))
+    plugins.cache_clear()
 
 
 @cache
@@ -233,9 +235,8 @@ def _manager() -> pluggy.PluginManager:
 
 def _register(plugin: Plugin) -> ModelSpec:
     manager = _manager()
-    module = _import(plugin.module)
-    manager.register(module, plugin.name)
-    implemented = {caller.name for caller in manager.get_hookcallers(module) or []}
+    manager.register(_import(plugin.module), plugin.name)
+    implemented = _implemented(plugin.name)
     if wrong := examine.misspelt(sorted(implemented)):
         raise PluginError(wrong)
     manager.check_pending()
@@ -247,6 +248,11 @@ def _register(plugin: Plugin) -> ModelSpec:
     if spec.name != plugin.name:
         raise PluginError(f"zoo_model says name={spec.name!r}, the entry point says {plugin.name!r}: make them equal")
     return spec
+
+
+def _implemented(name: str) -> set[str]:
+    manager = _manager()
+    return {caller.name for caller in manager.get_hookcallers(manager.get_plugin(name)) or []}
 
 
 def _call(name: str, hook: str, **arguments: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 
 import click
 
@@ -20,7 +21,7 @@ def command() -> None:
     """Plugins found through the entry-point group zoo.plugins."""
 
 
-def _print(found: list[registry.Plugin], as_json: bool) -> None:
+def _print(found: Iterable[registry.Plugin], as_json: bool) -> None:
     if as_json:
         return shared.print_json([dataclasses.asdict(plugin) for plugin in found])
     shared.print_table(map(dataclasses.asdict, found), ("name", "state", "distribution", "version", "module", "reason"))
