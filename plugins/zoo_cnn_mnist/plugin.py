@@ -39,7 +39,7 @@ class Config(zoo.Config):
     scaling: float = zoo.field(
         default=0.1, doc="augmentation: largest relative change of width and of height", ge=0, lt=1
     )
-    elastic: float = zoo.field(default=0.5, doc="augmentation: spread of a smooth random distortion in pixels", ge=0)
+    elastic: float = zoo.field(default=0.25, doc="augmentation: spread of a smooth random distortion in pixels", ge=0)
     val_size: int = zoo.field(default=0, doc="training images held out to choose by; 0: train on all", ge=0)
 
     def check(self) -> None:
