@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 import zoo
-from zoo import checkpoint, engine, runs, weights
+from zoo import checkpoint, engine, optimization, runs, weights
 from zoo.config import Config
 from zoo.errors import ConfigError, InterruptedRunError, RunError, TrainingError
 from zoo.runs import Run
@@ -253,7 +253,7 @@ def test_the_average_follows_the_weights(tmp_path: Path) -> None:
 
 
 def test_biases_and_norms_do_not_decay() -> None:
-    optimizer = engine._optimizer(toy_run(Path("x")).model, Recipe(weight_decay=0.3))
+    optimizer = optimization.optimizer(toy_run(Path("x")).model, Recipe(weight_decay=0.3))
     assert [(group["weight_decay"], len(group["params"])) for group in optimizer.param_groups] == [(0.3, 2), (0.0, 4)]
 
 

@@ -28,7 +28,7 @@ LAYERS = [
     {"errors", "environment"},
     {"config", "files", "shapes", "images"},
     {"spec"},
-    {"datasets", "weights", "batches", "processes", "examine", "catalog"},
+    {"datasets", "weights", "batches", "processes", "examine", "catalog", "optimization", "signals"},
     {"registry", "runs", "checkpoint", "precision"},
     {"hookspecs", "listing", "loading", "engine", "report"},
     {"evaluation", "exports"},

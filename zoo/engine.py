@@ -14,22 +14,21 @@ import math
 import os
 import random
 import signal
-import threading
 import time
 from collections.abc import Callable, Mapping
-from types import FrameType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from zoo import checkpoint, precision
+from zoo import checkpoint, optimization, precision
 from zoo.batches import Batches
 from zoo.config import Config
 from zoo.errors import InterruptedRunError, RunError, TrainingError
 from zoo.processes import Processes
 from zoo.runs import Run
+from zoo.signals import Signals
 from zoo.spec import Event
 
 Figures = Tensor | dict[str, Tensor]
@@ -54,7 +53,7 @@ def fit(run: Run, loss: Loss, batches: Batches, validate: Callable[[], Mapping[s
         InterruptedRunError: SIGINT or SIGTERM came; a checkpoint was written first.
         RunError: the run folder cannot be written, or cannot be resumed.
     """
-    with Processes.join(run.device) as processes, _Signals() as signals:
+    with Processes.join(run.device) as processes, Signals() as signals:
         _Fit(run, loss, batches, validate, processes, signals).train()
 
 
@@ -103,7 +102,7 @@ class _Fit:
         batches: Batches,
         validate: Callable[[], Mapping[str, float]] | None,
         processes: Processes,
-        signals: _Signals,
+        signals: Signals,
     ) -> None:
         self.run, self.batches, self.validate = run, batches, validate
         self.processes, self.signals = processes, signals
@@ -115,9 +114,11 @@ class _Fit:
         self.per_epoch = len(batches)
         self.steps = self.per_epoch * self.config.epochs
         seed_everything(run.seed + 1_000_003 * processes.rank, run.deterministic)
-        optimizer = _optimizer(self.model, self.config)
+        optimizer = optimization.optimizer(self.model, self.config)
         average = copy.deepcopy(self.model).eval().requires_grad_(False) if self.config.ema_decay else None
-        self.state = checkpoint.State(self.model, optimizer, _scheduler(optimizer, self.config, self.steps), average)
+        self.state = checkpoint.State(
+            self.model, optimizer, optimization.scheduler(optimizer, self.config, self.steps), average
+        )
         self.sum_type = torch.float32 if self.device.type == "mps" else torch.float64  # MPS has no float64
         self.facts = {"world": processes.world, "per_epoch": self.per_epoch}
         if run.resuming:
@@ -186,7 +187,7 @@ class _Fit:
         state.scheduler.step()
         state.step += 1
         if state.average is not None:
-            _average(state.average, self.model, self.config.ema_decay, state.step)
+            optimization.average(state.average, self.model, self.config.ema_decay, state.step)
         found = {name: value.detach().to(self.sum_type) for name, value in figures.items()}
         state.sums = {name: state.sums.get(name, 0) + value for name, value in found.items()}
         return found
@@ -288,69 +289,6 @@ class _Fit:
     def _emit(self, kind: str, epoch: int = 0, values: Mapping[str, Any] | None = None, message: str = "") -> None:
         event = Event(kind, self.state.step, self.steps, epoch + 1, self.config.epochs, values or {}, message)
         self.run.emit(event)
-
-
-class _Signals:
-    """Notes the first SIGINT or SIGTERM, so that the step in progress ends; a second one ends the process at once."""
-
-    def __init__(self) -> None:
-        self.received: int | None = None
-        self.before: dict[int, Any] = {}
-
-    def __enter__(self) -> Self:
-        if threading.current_thread() is threading.main_thread():
-            self.before = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        for number, handler in self.before.items():
-            signal.signal(number, handler)
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.received is not None:
-            raise KeyboardInterrupt
-        self.received = number
-
-
-def _optimizer(model: nn.Module, config: Config) -> torch.optim.Optimizer:
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    groups = [group for group in groups if group["params"]]
-    fused = all(parameter.device.type in ("cpu", "cuda") for parameter in parameters)
-    if config.optimizer == "sgd":
-        return torch.optim.SGD(
-            groups, lr=config.lr, momentum=config.momentum, nesterov=config.momentum > 0, fused=fused
-        )
-    return torch.optim.AdamW(groups, lr=config.lr, betas=(config.momentum, config.beta2), fused=fused)
-
-
-def _scheduler(optimizer: torch.optim.Optimizer, config: Config, steps: int) -> torch.optim.lr_scheduler.LRScheduler:
-    # One more than the steps taken: torch's schedules are also asked for the rate after the last step.
-    if config.schedule == "onecycle":
-        return torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, config.lr, total_steps=steps + 1, pct_start=config.warmup, cycle_momentum=False
-        )
-    if config.schedule == "cosine":
-        return torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps + 1)
-    return torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0, total_iters=0)
-
-
-@torch.no_grad()
-def _average(average: nn.Module, model: nn.Module, decay: float, step: int) -> None:
-    """Moves the averaged weights towards the model's; early steps weigh more, so that the start is soon forgotten."""
-    weight = 1 - min(decay, (1 + step) / (10 + step))
-    kept: list[Tensor] = list(average.parameters())
-    new: list[Tensor] = list(model.parameters())
-    for ours, theirs in zip(average.buffers(), model.buffers(), strict=True):
-        if ours.is_floating_point():
-            kept.append(ours)
-            new.append(theirs)
-        else:
-            ours.copy_(theirs)
-    torch._foreach_lerp_(kept, new, weight)
 
 
 def _mix(seed: int, epoch: int) -> int:
