@@ -397,6 +397,7 @@ def test_two_processes_train_as_one_with_the_same_global_batch(perceptron: str) 
         done = subprocess.run([*launch, *arguments], capture_output=True, text=True, timeout=240)
         assert done.returncode == 0, done.stderr
         assert done.stdout.count('"sha256"') == 1
+        assert done.stderr.count("epoch 1/3") == 1
     (two,), (one,) = (list(Path(out).glob("*/*")) for out in ("two", "one"))
     ours = saved(two)
     for name, tensor in saved(one).items():

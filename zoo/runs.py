@@ -97,8 +97,8 @@ class Run:
         return f"zoo train --resume {shlex.quote(str(self.folder))}"
 
     def emit(self, event: Event) -> None:
-        """Tells every listener; one that fails is reported once, and not called again."""
-        for listener in list(self.listeners):
+        """Tells every listener, in one process only; one that fails is reported once, and not called again."""
+        for listener in list(self.listeners) if self.primary else ():
             try:
                 listener(event)
             except Exception as error:

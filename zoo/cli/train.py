@@ -9,6 +9,7 @@ import click
 
 from zoo.cli import shared
 from zoo.cli.progress import Progress
+from zoo.environment import rank_and_world
 
 
 @click.command("train", epilog="Example: zoo train cnn-mnist --dataset digits --epochs 20 --set lr=0.003 --seed 1")
@@ -44,7 +45,8 @@ def command(
         raise click.UsageError("name a MODEL (see: zoo list), or --resume RUN (see: zoo runs)")
     values = shared.parse_settings(settings) | ({} if epochs is None else {"epochs": epochs})
     with Progress() as progress:
-        progress.say("loading torch and the data ...")
+        if rank_and_world()[0] == 0:
+            progress.say("loading torch and the data ...")
         from zoo.training import train
 
         trained = train(
