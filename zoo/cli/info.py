@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from typing import Any
 
 import click
@@ -33,7 +34,8 @@ def command(model: str, shapes: bool, dataset: str | None, settings: tuple[str, 
         click.echo(f"  {metric['name']:16} {metric['doc']} ({metric['direction']})")
     click.echo("\nRecipe (change with --set KEY=VALUE)")
     for key in facts["config"]:
-        click.echo(f"  {key['key']:19} {key['default']!s:26} {key['doc']}")
+        default = json.dumps(key["default"])  # as --set takes it
+        click.echo(f"  {key['key']:19} {default:26} {key['doc']}")
     for name, changes in facts["recipes"].items():
         click.echo(f"  for {name}: {', '.join(f'{key}={value}' for key, value in changes.items())}")
     click.echo("\nPublished weights")
