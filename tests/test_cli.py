@@ -43,6 +43,7 @@ def test_version_names_package_and_distribution(cli: Cli) -> None:
         (["train", "cnn-mnist", "--device", "gpu"], "auto"),
         (["train"], "name a MODEL"),
         (["train", "--resume", "nothing"], "unknown run 'nothing'"),
+        (["evaluate", "cnn-mnits:mnist"], "unknown model or run 'cnn-mnits:mnist'. Did you mean 'cnn-mnist'"),
         (["evaluate", "cnn-mnist:minst"], "Did you mean 'mnist'"),
         (["evaluate", "cnn-mnist:digits", "--split", "tset"], "Did you mean 'test'"),
         (["evaluate", "cnn-mnist:digits", "--dataset", "mnits"], "Did you mean 'mnist'"),

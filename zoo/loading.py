@@ -58,12 +58,13 @@ def load(reference: str, *, device: str = "cpu", out: str | Path = OUT) -> nn.Mo
 def open_model(reference: str, out: Path) -> Opened:
     """As `load`, with all that is known of the model beside it."""
     name = reference.partition(":")[0]
-    if any(plugin.name == name for plugin in registry.plugins()):
+    models = [plugin.name for plugin in registry.plugins()]
+    if name in models:
         model = registry.load(name)
         entry = catalog.find(reference)
         run, metadata = _read(model, entry.path(), entry.sha256)
         return Opened(model, run, {"tag": entry.tag}, metadata, entry)
-    folder = runs.find(reference, out)
+    folder = runs.find(reference, out, models)
     record, _ = runs.read(folder)
     if "sha256" not in record:
         raise RunError(f"{folder} has no weights yet: it is {record.get('state')}. Next: zoo train --resume {folder}")

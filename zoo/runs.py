@@ -19,7 +19,7 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -165,8 +165,8 @@ def create(out: Path, model: str, dataset: str, seed: int) -> Path:
     raise RunError(f"{out / model} has too many runs of this second.")
 
 
-def find(reference: str, out: Path) -> Path:
-    """The folder of a run, given as a path or as an id under `out`.
+def find(reference: str, out: Path, models: Sequence[str] = ()) -> Path:
+    """The folder of a run, given as a path or as an id under `out`; `models` are what else could have been meant.
 
     Raises:
         UnknownNameError: there is no such run.
@@ -176,7 +176,8 @@ def find(reference: str, out: Path) -> Path:
         return path
     known = {folder.name: folder for folder in folders(out)}
     if reference not in known:
-        raise UnknownNameError("run", reference, list(known)[-5:], "See: zoo runs")
+        kind, hint = ("model or run", "See: zoo list, zoo runs") if models else ("run", "See: zoo runs")
+        raise UnknownNameError(kind, reference, [*models, *list(known)[-5:]], hint)
     return known[reference]
 
 
