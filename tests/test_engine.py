@@ -406,3 +406,17 @@ def test_two_processes_train_as_one_with_the_same_global_batch(perceptron: str) 
     epochs = [[line["loss"] for line in log(folder) if line["kind"] == "epoch"] for folder in (one, two)]
     assert epochs[1] == pytest.approx(epochs[0], rel=1e-4)
     assert runs.read(two)[0]["world"] == 2
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads are named in /proc, on Linux only")
+def test_no_thread_of_the_group_outlives_training(perceptron: str) -> None:
+    # One that still holds a tensor when the interpreter ends aborts the process.
+    Path("script.py").write_text(
+        "import os, zoo\n"
+        "zoo.train('perceptron', config={'epochs': 1})\n"
+        "names = [open(f'/proc/self/task/{task}/comm').read() for task in os.listdir('/proc/self/task')]\n"
+        "assert not [name for name in names if 'gloo' in name], names\n"
+    )
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "script.py"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import importlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +19,7 @@ from zoo.errors import ConfigError
 
 @dataclass(frozen=True)
 class Processes:
-    """This process among those that train together. Use as a context: the group ends with the block."""
+    """This process among those that train together. Use as a context: the group and its threads end with the block."""
 
     rank: int
     world: int
@@ -34,12 +36,14 @@ class Processes:
 
     def __enter__(self) -> Self:
         if self.world > 1:
+            importlib.import_module("torch.distributed.nn")  # imported later, its default arguments keep the group
             dist.init_process_group("nccl" if self.device.type == "cuda" else "gloo")
         return self
 
     def __exit__(self, *exception: object) -> None:
         if self.world > 1:
             dist.destroy_process_group()
+            gc.collect()  # the wrapped module is in a cycle; gloo's threads end with the last reference to the group
 
     def wrap(self, module: nn.Module) -> nn.Module:
         """The module with its gradients averaged over the processes in each backward pass."""
