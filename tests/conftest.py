@@ -6,16 +6,20 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hub_server import Hub
 
 from zoo.environment import data_folder
 
 ROOT = Path(__file__).parent.parent
 Cli = Callable[..., subprocess.CompletedProcess[str]]
+
+TOKEN = "hf_CANARYcanaryCANARY"
+"""Looked for in everything that is left behind."""
 
 # A digits run of the real cnn-mnist that takes a second: the same layers, but few and narrow.
 TINY = ["--set", "channels=[4,4]", "--set", "kernels=[4,4]", "--set", "strides=[2,2]", "--set", "paddings=[0,0]"]
@@ -83,6 +87,24 @@ def perceptron(perceptron_site: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """The installed example plugin, for child processes."""
     monkeypatch.setenv("PYTHONPATH", perceptron_site)
     return perceptron_site
+
+
+@pytest.fixture(scope="session")
+def _hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
+    """The server, once: the client reads its address when it is first imported."""
+    assert "huggingface_hub" not in sys.modules
+    with Hub() as hub:
+        os.environ.update(hub.environment(tmp_path_factory.mktemp("hub")))
+        yield hub
+
+
+@pytest.fixture
+def hub(_hub: Hub, monkeypatch: pytest.MonkeyPatch) -> Hub:
+    """A Hub on loopback, empty, for this process and its children; the user is "me"."""
+    _hub.clear()
+    _hub.tokens({TOKEN: "me"})
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    return _hub
 
 
 @pytest.fixture

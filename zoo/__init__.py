@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from zoo.exports import export as export
     from zoo.listing import list_models as list_models
     from zoo.loading import load as load
+    from zoo.pulling import Pulled as Pulled
+    from zoo.pulling import pull as pull
+    from zoo.pushing import Pushed as Pushed
+    from zoo.pushing import push as push
     from zoo.registry import hookimpl as hookimpl
     from zoo.runs import Run as Run
     from zoo.shapes import conv_size as conv_size
@@ -45,6 +49,8 @@ _HOMES = {
     "InputError": "zoo.errors",
     "Metric": "zoo.spec",
     "ModelSpec": "zoo.spec",
+    "Pulled": "zoo.pulling",
+    "Pushed": "zoo.pushing",
     "Run": "zoo.runs",
     "Trained": "zoo.training",
     "ZooError": "zoo.errors",
@@ -57,6 +63,8 @@ _HOMES = {
     "list_models": "zoo.listing",
     "load": "zoo.loading",
     "predict": "zoo.evaluation",
+    "pull": "zoo.pulling",
+    "push": "zoo.pushing",
     "score": "zoo.engine",
     "train": "zoo.training",
 }

@@ -23,6 +23,18 @@ def config_folder() -> Path:
     return Path(os.environ.get("ZOO_CONFIG") or platformdirs.user_config_dir("zoo", appauthor=False))
 
 
+def allowed_plugins() -> set[str] | None:
+    """`ZOO_PLUGINS`: names, separated by commas, of the only plugins that may ever be imported; None: all may."""
+    said = os.environ.get("ZOO_PLUGINS")
+    return None if said is None else {name.strip() for name in said.split(",")}
+
+
+def offline() -> bool:
+    """Whether nothing may be fetched: `ZOO_OFFLINE` or `HF_HUB_OFFLINE` is set, and not to 0, no or false."""
+    said = (os.environ.get(name, "").casefold() for name in ("ZOO_OFFLINE", "HF_HUB_OFFLINE"))
+    return any(value not in ("", "0", "no", "off", "false") for value in said)
+
+
 def rank_and_world() -> tuple[int, int]:
     """(rank, number of processes) as torchrun says; (0, 1) without it."""
     return int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))

@@ -49,6 +49,22 @@ class CatalogError(ZooError):
     """A registry.toml that cannot be read or breaks its format."""
 
 
+class AddressError(ZooError):
+    """An address of a published file or folder that is none, or that must not be followed."""
+
+
+class TransferError(ZooError):
+    """A file that could not be fetched or sent: the network, the server or the disk at the other end said no."""
+
+
+class OfflineError(TransferError):
+    """Something that is not here and may not be fetched, as ZOO_OFFLINE or --offline says."""
+
+
+class CacheError(ZooError):
+    """A cache that cannot be written or read."""
+
+
 class WeightsError(ZooError):
     """Weights that are refused."""
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import torch
 
-from zoo import catalog, datasets, files, registry, report
+from zoo import datasets, files, registry, report
+from zoo.entries import Claim
 from zoo.errors import PluginError
 from zoo.loading import OUT, open_model, resolve_device
 from zoo.runs import Run
@@ -22,13 +23,13 @@ class Evaluation:
 
     model: str
     source: dict[str, str]
-    """{"tag": ...} or {"run": ...}."""
+    """{"tag": ...}, {"run": ...} or {"source": ...}."""
     dataset: str
     split: str
     n: int
     metrics: dict[str, float]
     details: dict[str, Any] = field(repr=False)
-    claims: dict[str, catalog.Claim] = field(default_factory=dict)
+    claims: dict[str, Claim] = field(default_factory=dict)
     files: tuple[str, ...] = ()
 
     @property
@@ -55,7 +56,7 @@ def evaluate(
     """Scores published weights or a run, beside what was claimed for them.
 
     Args:
-        reference: "model", "model:tag" or a run, as for `load`.
+        reference: "model", "model:tag", a run or an address, as for `load`.
         dataset: the data set that the weights were trained for, unless another is named.
         split: "test", or another split of the data set.
         device: where to compute; always in float32.
@@ -77,7 +78,7 @@ def evaluate(
 
 
 def measure(
-    model: registry.Model, run: Run, source: dict[str, str], folder: Path, claims: Mapping[str, catalog.Claim]
+    model: registry.Model, run: Run, source: dict[str, str], folder: Path, claims: Mapping[str, Claim]
 ) -> Evaluation:
     """Calls the plugin on `run.split`, checks what it returns, and writes figures and pictures to a folder.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
 import secrets
@@ -28,14 +29,20 @@ def staged(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        settle(temporary, path)
     except OSError as error:
-        raise RunError(f"cannot write {path}: {_reason(error)} What was there before is untouched.") from error
+        advice = "Choose another folder: --out DIR."
+        raise RunError(f"cannot write {path}: {reason(error)} {advice} What was there before is untouched.") from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def settle(temporary: Path, path: Path) -> None:
+    """Gives a finished file its name, once its bytes are on the disk."""
+    with temporary.open("rb") as file:
+        os.fsync(file.fileno())
+    temporary.replace(path)
 
 
 def write(path: Path, data: bytes | str) -> None:
@@ -86,9 +93,16 @@ def finite(value: Any) -> Any:
     return value
 
 
-def _reason(error: OSError) -> str:
+def sha256(path: Path) -> str:
+    """The hash of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def reason(error: OSError) -> str:
+    """Why a file could not be written or read, in a sentence."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return "no space is left. Free some, or choose another folder: --out DIR."
+        return "no space is left."
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return "no permission. Choose another folder: --out DIR."
+        return "no permission."
     return f"{error.strerror or error}."

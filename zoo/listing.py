@@ -6,6 +6,7 @@ import fnmatch
 from typing import Any
 
 from zoo import catalog, registry
+from zoo.errors import CatalogError
 
 
 def list_models(pattern: str = "*", task: str | None = None) -> list[str]:
@@ -28,7 +29,12 @@ def describe_models(pattern: str = "*", task: str | None = None) -> list[dict[st
             "task": spec.task if spec else "",
             "summary": spec.summary if spec else "",
             "datasets": list(spec.datasets) if spec else [],
-            "tags": catalog.tags(plugin.name) if spec else [],
+            "tags": [],
         }
-        rows.append({**row, "reason": plugin.reason} if plugin.reason else row)
+        reason = plugin.reason
+        try:
+            row["tags"] = list(catalog.entries_of(plugin.name)) if spec else []
+        except CatalogError as error:  # its weights cannot be named, but it can be trained
+            reason = str(error)
+        rows.append({**row, "reason": reason} if reason else row)
     return rows

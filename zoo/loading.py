@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from zoo import catalog, registry, runs, weights
+from zoo import addresses, cache, pulling, registry, runs, weights
 from zoo.config import keys
-from zoo.errors import ConfigError, RunError, WeightsMismatchError
+from zoo.entries import Entry
+from zoo.errors import ConfigError, RunError, UnknownNameError, WeightsMismatchError
 from zoo.runs import Run
 from zoo.spec import DatasetInfo
 
@@ -29,9 +30,9 @@ class Opened:
     model: registry.Model
     run: Run
     source: dict[str, str]
-    """{"tag": ...} or {"run": ...}."""
+    """{"tag": ...}, {"run": ...} or {"source": ...}."""
     metadata: dict[str, Any]
-    entry: catalog.Entry | None = None
+    entry: Entry | None = None
     folder: Path | None = None
 
     @property
@@ -44,13 +45,15 @@ def load(reference: str, *, device: str = "cpu", out: str | Path = OUT) -> nn.Mo
     """A model in eval mode with verified weights.
 
     Args:
-        reference: "model" (its default tag), "model:tag", or a run: its folder or id.
+        reference: "model" (its default tag), "model:tag", a run (its folder or id), or an address to which one was
+            pushed, such as hf://owner/name@commit. The code is that of an installed plugin, never of the address.
         device: "cpu", "cuda", "mps" or "auto".
         out: where runs are looked for by id.
 
     Raises:
         UnknownNameError: there is no such model, tag or run.
         WeightsError: the file is not the one that was published, is damaged, or does not fit the model.
+        TransferError: the weights are not here and cannot be fetched.
     """
     return open_model(reference, Path(out)).run.model.to(resolve_device(device))
 
@@ -60,16 +63,23 @@ def open_model(reference: str, out: Path) -> Opened:
     name = reference.partition(":")[0]
     models = [plugin.name for plugin in registry.plugins()]
     if name in models:
-        model = registry.load(name)
-        entry = catalog.find(reference)
-        run, metadata = _read(model, entry.path(), entry.sha256)
+        model, entry = registry.load(name), pulling.find(reference)
+        run, metadata = _restore(model, *cache.read(entry), entry.id)
         return Opened(model, run, {"tag": entry.tag}, metadata, entry)
+    if addresses.is_address(reference):
+        entry = pulling.find(reference)
+        if entry.model not in models:
+            raise UnknownNameError("model", entry.model, models, f"{reference} needs its plugin: pip install it first.")
+        model = registry.load(entry.model)
+        run, metadata = _restore(model, *cache.read(entry), reference)
+        return Opened(model, run, {"source": entry.sources[0]}, metadata, entry)
     folder = runs.find(reference, out, models)
     record, _ = runs.read(folder)
     if "sha256" not in record:
         raise RunError(f"{folder} has no weights yet: it is {record.get('state')}. Next: zoo train --resume {folder}")
     model = registry.load(record["model"])
-    run, metadata = _read(model, folder / runs.WEIGHTS, record["sha256"])
+    path = folder / runs.WEIGHTS
+    run, metadata = _restore(model, *weights.read(path, record["sha256"]), str(path))
     run.folder, run.seed = folder, record["seed"]
     return Opened(model, run, {"run": str(folder)}, metadata, folder=folder)
 
@@ -106,62 +116,28 @@ def resolve_device(device: str) -> str:
     return device
 
 
-def _read(model: registry.Model, path: Path, sha256: str) -> tuple[Run, dict[str, Any]]:
-    tensors, metadata = weights.read(path, sha256)
-    _check(metadata, model, path)
+def _restore(
+    model: registry.Model, tensors: Mapping[str, Tensor], metadata: dict[str, Any], what: str
+) -> tuple[Run, dict[str, Any]]:
+    _check(metadata, model, what)
     run = Run(model.spec, model.spec.config(**metadata["config"]), DatasetInfo.from_json(metadata["dataset"]))
     with torch.random.fork_rng(devices=[]):
         run.model = build(model, run.config, run.info)
-    weights.apply(tensors, run.model, str(path))
+    weights.apply(tensors, run.model, what)
     run.model.eval()
     return run, metadata
 
 
-def _check(metadata: Mapping[str, Any], model: registry.Model, path: Path) -> None:
+def _check(metadata: Mapping[str, Any], model: registry.Model, what: str) -> None:
     found = metadata.get("format"), metadata.get("model")
     if found != (FORMAT, model.spec.name):
         raise WeightsMismatchError(
-            f"{path} holds weights of model {found[1]!r} in format {found[0]}, expected {model.spec.name!r} in format "
+            f"{what} holds weights of model {found[1]!r} in format {found[0]}, expected {model.spec.name!r} in format "
             f"{FORMAT}. Nothing was loaded."
         )
     known = {item.name for item in keys(model.spec.config)}
     if strange := sorted(metadata["config"].keys() - known):
         raise WeightsMismatchError(
-            f"{path} was made with config keys that {model.plugin} does not know: {', '.join(strange)}. "
+            f"{what} was made with config keys that {model.plugin} does not know: {', '.join(strange)}. "
             f"It was made by {metadata.get('distribution')} {metadata.get('version')}: install that version."
         )
-
-
-def entry_of(
-    reference: str, tag: str, source: str, default: bool, tolerances: Mapping[str, float], out: Path = OUT
-) -> catalog.Entry:
-    """The registry.toml entry that publishes a finished run; its claims are the metrics with a tolerance.
-
-    Raises:
-        RunError: the run is not finished, or has no such metric.
-        WeightsError: its weights are not those that it recorded.
-    """
-    folder = runs.find(reference, out)
-    record, _ = runs.read(folder)
-    if record.get("state") != "finished":
-        raise RunError(f"{folder} is not finished. Next: zoo train --resume {folder}")
-    if strange := sorted(tolerances.keys() - record["metrics"].keys()):
-        raise RunError(f"{folder} has no metric {', '.join(strange)}; it has {', '.join(record['metrics'])}.")
-    path = folder / runs.WEIGHTS
-    tensors, _ = weights.read(path, record["sha256"])
-    return catalog.Entry(
-        model=record["model"],
-        tag=tag,
-        default=default,
-        size=path.stat().st_size,
-        sha256=record["sha256"],
-        digest=weights.digest(tensors),
-        parameters=record["parameters"],
-        sources=(source,),
-        dataset=record["dataset"]["name"],
-        dataset_digest=record["dataset"]["digest"],
-        license="Apache-2.0",
-        command=record["command"],
-        versions=record["environment"]["versions"],
-        metrics={name: catalog.Claim(record["metrics"][name], bound) for name, bound in tolerances.items()},
-    )

@@ -8,8 +8,10 @@ from __future__ import annotations
 import contextlib
 import importlib
 import json
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
@@ -19,12 +21,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pluggy
 
 from zoo import examine, files
-from zoo.environment import config_folder
+from zoo.addresses import SLUG
+from zoo.environment import allowed_plugins, config_folder
 from zoo.errors import PluginError, UnknownNameError, ZooError
 from zoo.spec import ModelSpec
 
 if TYPE_CHECKING:
-    from types import ModuleType
+    from types import FrameType, ModuleType
 
 T = TypeVar("T")
 
@@ -263,8 +266,36 @@ def _call(name: str, hook: str, **arguments: Any) -> Any:
 
 def _import(module: str) -> ModuleType:
     # What a plugin prints while it is imported must not mix with a command's JSON.
-    with contextlib.redirect_stdout(sys.stderr):
+    with contextlib.redirect_stdout(sys.stderr), _own_interrupts_only():
         return importlib.import_module(module)
+
+
+@contextlib.contextmanager
+def _own_interrupts_only() -> Iterator[None]:
+    """The user's Ctrl-C ends the block as ever; a KeyboardInterrupt that a plugin raises by itself is its fault."""
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler or not _in_main_thread():
+        yield
+        return
+    pressed = False
+
+    def press(number: int, frame: FrameType | None) -> None:
+        nonlocal pressed
+        pressed = True
+        signal.default_int_handler(number, frame)
+
+    signal.signal(signal.SIGINT, press)
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        if pressed:
+            raise
+        raise PluginError("raised KeyboardInterrupt while it was imported") from error
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
 
 
 def _owner(entry: EntryPoint) -> str:
@@ -279,5 +310,9 @@ def _examine(entry: EntryPoint, same_name: list[EntryPoint]) -> Plugin:
         return replace(plugin, state="clash", reason=f"{owners} both claim {entry.name!r}: uninstall one of them")
     if entry.name in disabled():
         return replace(plugin, state="disabled", reason=f"by you; to undo: zoo plugins enable {entry.name}")
+    if (allowed := allowed_plugins()) is not None and entry.name not in allowed:
+        return replace(plugin, state="disabled", reason="ZOO_PLUGINS or --no-plugins does not name it")
+    if not SLUG.fullmatch(entry.name):
+        return replace(plugin, state="broken", reason="its name is not of lower-case letters, digits and . _ -")
     state, reason = examine.read(entry.value)
     return replace(plugin, state=state, reason=reason)

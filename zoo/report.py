@@ -5,12 +5,15 @@ The core's only file that knows matplotlib.
 
 from __future__ import annotations
 
+import html
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo import files, runs
+from zoo.entries import Entry
 from zoo.runs import Run
+from zoo.spec import ModelSpec
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -106,6 +109,34 @@ def card(run: Run, evaluation: Evaluation) -> str:
         + "\n\nAll keys, and who set each: `config.json`.",
         "## Use\n\n```python\nimport zoo\n\nmodel = zoo.load(" + json.dumps(str(run.folder)) + ")\n```",
         "## Pictures\n\n" + "\n\n".join(f"![{picture.stem}](plots/{picture.name})" for picture in pictures),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def publication(entry: Entry, spec: ModelSpec) -> str:
+    """The model card of published weights, in Markdown; nothing in it changes from one push to the next."""
+    rows = []
+    for name, claim in entry.metrics.items():
+        metric = spec.metric(name)
+        doc = f"{metric.doc} ({'higher' if metric.direction == 'max' else 'lower'} is better)" if metric else ""
+        rows.append(f"| {_cell(name)} | {claim.value:.6g} | {claim.tolerance:.2g} | {_cell(doc)} |")
+    versions = ", ".join(f"{name} {version}" for name, version in entry.versions.items())
+    parts = [
+        f"# {entry.id}",
+        f"{html.escape(spec.summary, quote=False)}.",
+        f"Paper: {html.escape(spec.paper, quote=False)}" if spec.paper else "",
+        f"## Result\n\nOn the test split of {entry.dataset}; nothing was selected on it.\n\n"
+        "| metric | value | a re-run may differ by | |\n|---|---|---|---|\n" + "\n".join(rows),
+        "## Use\n\nThe weights are safetensors, and are loaded by an installed plugin; no code is fetched.\n\n"
+        "    pip install plugin-zoo\n    zoo evaluate hf://OWNER/NAME@COMMIT\n\n"
+        '    import zoo\n    model = zoo.load("hf://OWNER/NAME@COMMIT")',
+        f"## How they came about\n\n    {entry.command}\n\n"
+        f"- data: {entry.dataset}, digest `{entry.dataset_digest}`\n"
+        f"- parameters: {entry.parameters:,}\n"
+        f"- versions: {html.escape(versions, quote=False)}\n"
+        f"- sha256 of the file: `{entry.sha256}`\n"
+        f"- digest of the tensors: `{entry.digest}`",
+        f"Licence: {html.escape(entry.license, quote=False)}",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 

@@ -67,6 +67,8 @@ class ModelSpec:
     recipes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Config values that differ from the defaults, by data set."""
     exports: tuple[str, ...] = ("safetensors", "pt2", "onnx")
+    registry: str = ""
+    """Path of a registry.toml beside the plugin that lists its published weights; none by default."""
 
     def metric(self, name: str) -> Metric | None:
         """The declared metric of that name, if there is one."""

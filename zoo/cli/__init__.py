@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import sys
 from typing import Any
 
 import click
 
+from zoo import progress
+from zoo.cli import shared
 from zoo.errors import ZooError, nearest
 
 COMMANDS = {
@@ -17,11 +20,14 @@ COMMANDS = {
     "train": "train a model; leaves a run folder",
     "evaluate": "score published weights or a run",
     "predict": "apply a model to your own files",
+    "pull": "fetch and verify published weights",
+    "push": "publish weights to the Hub, a folder or S3",
+    "cache": "fetched weights: list, verify, prune, path",
     "export": "write safetensors, torch.export and ONNX, each proven",
     "runs": "what has been trained here",
     "data": "data sets: list, fetch, where",
     "plugins": "plugins: list, doctor, disable, enable",
-    "registry": "published weights: the entry that publishes a run",
+    "registry": "published weights: check what is listed, the entry for a run",
     "completion": "shell completion for bash, zsh or fish",
 }
 
@@ -62,20 +68,36 @@ def _version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
         ctx.exit()
 
 
+def _own_only(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        from importlib.metadata import entry_points
+
+        own = (
+            entry.name for entry in entry_points(group="zoo.plugins") if entry.dist and entry.dist.name == "plugin-zoo"
+        )
+        os.environ["ZOO_PLUGINS"] = ",".join(own)
+
+
 @click.group(
     cls=Group,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Example: zoo train cnn-mnist --dataset digits",
 )
 @click.option("--version", is_flag=True, expose_value=False, is_eager=True, callback=_version, help="Print versions.")
+@click.option("--offline", is_flag=True, expose_value=False, callback=shared.set_offline, help="Fetch nothing.")
+@click.option(
+    "--no-plugins", is_flag=True, expose_value=False, callback=_own_only, help="Use the zoo's own plugins only."
+)
 def zoo() -> None:
     """A model zoo of plugins: trained baselines in one line, claims that anyone can re-run."""
 
 
 def main() -> None:
     """Runs the command line: exit code 1 and a message, no traceback, for whatever a user can cause."""
+    logging.getLogger("zoo").addHandler(_Warnings())
     try:
-        code = zoo.main(prog_name="zoo", standalone_mode=False)
+        with progress.listen(_show_transfer):
+            code = zoo.main(prog_name="zoo", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
     except ZooError as error:
         if os.environ.get("ZOO_DEBUG"):
@@ -93,6 +115,20 @@ def main() -> None:
         # The reader of our output left, as `zoo list | head -1` does; nothing more can be written, nor flushed at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+
+
+class _Warnings(logging.Handler):
+    """What the zoo warns of, on stderr."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One line or more."""
+        click.echo(f"{click.style('warning:', fg='yellow')} {record.getMessage()}", err=True)
+
+
+def _show_transfer(what: str, done: int, total: int) -> None:
+    from zoo.cli.progress import transfers  # loads rich, which most commands do without
+
+    transfers().show(what, done, total)
 
 
 def _fail(message: str, code: int) -> None:

@@ -10,12 +10,13 @@ from zoo.cli import shared
 
 
 @click.command("evaluate", epilog="Example: zoo evaluate cnn-mnist:digits --json")
-@click.argument("reference", metavar="ID|RUN", shell_complete=shared.complete_reference)
+@click.argument("reference", metavar="ID|RUN|ADDRESS", shell_complete=shared.complete_reference)
 @shared.dataset
 @click.option("--split", default="test", show_default=True, help="Which part of the data set.")
 @shared.device
 @shared.runs_folder
 @click.option("--to", type=click.Path(path_type=Path), help="Folder for figures and pictures.")
+@shared.offline
 @shared.as_json
 @click.pass_context
 def command(

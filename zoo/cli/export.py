@@ -10,10 +10,11 @@ from zoo.cli import shared
 
 
 @click.command("export", epilog="Example: zoo export cnn-mnist:mnist --format onnx --to exported")
-@click.argument("reference", metavar="ID|RUN", shell_complete=shared.complete_reference)
+@click.argument("reference", metavar="ID|RUN|ADDRESS", shell_complete=shared.complete_reference)
 @click.option("--format", "formats", multiple=True, help="safetensors, pt2 or onnx; may be repeated. [default: all]")
 @click.option("--to", type=click.Path(path_type=Path), help="Folder for the files. [default: exports/...]")
 @shared.runs_folder
+@shared.offline
 @shared.as_json
 def command(reference: str, formats: tuple[str, ...], to: Path | None, out: Path, as_json: bool) -> None:
     """Write ID (model or model:tag) or RUN as safetensors, pt2 (torch.export) and ONNX, with a dynamic batch.

@@ -55,7 +55,7 @@ def _facts(name: str) -> dict[str, Any]:
         {"key": key.name, "default": key.default, "type": config.describe(hints[key.name]), "doc": key.metadata["doc"]}
         for key in config.keys(spec.config)
     ]
-    weights = [catalog.find(f"{name}:{tag}") for tag in catalog.tags(name)]
+    weights = [*catalog.entries_of(name).values()]
     return {
         "name": spec.name,
         "summary": spec.summary,

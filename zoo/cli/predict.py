@@ -10,9 +10,10 @@ from zoo.cli import shared
 
 
 @click.command("predict", epilog="Example: zoo predict cnn-mnist photo.jpg scan.png")
-@click.argument("reference", metavar="ID|RUN", shell_complete=shared.complete_reference)
+@click.argument("reference", metavar="ID|RUN|ADDRESS", shell_complete=shared.complete_reference)
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 @shared.runs_folder
+@shared.offline
 @shared.as_json
 def command(reference: str, inputs: tuple[str, ...], out: Path, as_json: bool) -> None:
     """Apply ID (model or model:tag) or RUN to each INPUT: for cnn-mnist, images of one digit, of any size."""

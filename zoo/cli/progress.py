@@ -1,12 +1,22 @@
-"""What one sees while training: a bar with rate and time left on a terminal, a line an epoch elsewhere; on stderr."""
+"""What one sees while it works: bars with rate and time left on a terminal, a few lines elsewhere; on stderr."""
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Self
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 from rich.progress import Progress as Bar
 
 from zoo.cli.shared import on_terminal
@@ -63,3 +73,36 @@ class Progress:
             self.say(f"epoch {event.epoch}/{event.epochs}  {figures}")
         elif event.kind == "warning":
             self.say(f"warning: {event.message}")
+
+
+@cache
+def transfers() -> Transfers:
+    """The one display of transfers."""
+    return Transfers()
+
+
+class Transfers:
+    """A bar for each file on its way; elsewhere than on a terminal a line when it begins."""
+
+    def __init__(self) -> None:
+        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+        self.bar = Bar(*columns, console=Console(stderr=True), transient=True) if on_terminal() else None
+        self.tasks: dict[str, TaskID | None] = {}
+
+    def show(self, what: str, done: int, total: int) -> None:
+        """`done` of `total` bytes have come."""
+        if what not in self.tasks:
+            name = what if len(what) <= 60 else f"...{what[-57:]}"
+            self.tasks[what] = self.bar.add_task(name, total=total) if self.bar is not None else None
+            if self.bar is None:
+                click.echo(f"transferring {what} ({total:,} bytes)", err=True)
+            else:
+                self.bar.start()
+        task = self.tasks[what]
+        if self.bar is not None and task is not None:
+            self.bar.update(task, completed=done)
+            if done >= total:
+                self.bar.remove_task(task)
+                del self.tasks[what]
+                if not self.tasks:
+                    self.bar.stop()

@@ -9,9 +9,26 @@ import click
 from zoo.cli import shared
 
 
-@click.group("registry", epilog="Example: zoo registry entry runs/cnn-mnist/... --tag mnist --source package:...")
+@click.group("registry", epilog="Example: zoo registry check")
 def command() -> None:
     """Published weights, as registry.toml lists them."""
+
+
+@command.command("check", epilog="Example: zoo registry check    zoo registry check my_plugin/registry.toml")
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[FILE]...")
+@shared.as_json
+@click.pass_context
+def check(ctx: click.Context, paths: tuple[Path, ...], as_json: bool) -> None:
+    """Check each FILE, or all that are installed, without a network: format, names, and the files that are here."""
+    from zoo.checking import check
+
+    faults, entries = check(list(paths))
+    if as_json:
+        shared.print_json({"entries": entries, "faults": faults})
+    else:
+        click.echo("\n".join(faults) if faults else f"{entries} entries, no fault")
+    if faults:
+        ctx.exit(1)
 
 
 @command.command(
@@ -19,14 +36,17 @@ def command() -> None:
 )
 @click.argument("run")
 @click.option("--tag", required=True, help="What the weights are published as: model:tag.")
-@click.option("--source", required=True, help="Where they will lie: package:NAME/path/inside/it.")
+@click.option("--source", required=True, help="Where they will lie: package:NAME/file, https://..., file:/...")
 @click.option("--default", is_flag=True, help="Take this tag where none is named.")
+@click.option("--license", default="Apache-2.0", show_default=True, help="An SPDX identifier.")
 @click.option("--tolerance", multiple=True, metavar="METRIC=VALUE", help="How far a re-run may differ; repeated.")
 @shared.runs_folder
-def entry(run: str, tag: str, source: str, default: bool, tolerance: tuple[str, ...], out: Path) -> None:
+def entry(run: str, tag: str, source: str, default: bool, license: str, tolerance: tuple[str, ...], out: Path) -> None:
     """Print the entry of registry.toml that publishes a finished RUN; every figure in it is read from the run."""
-    from zoo import catalog
-    from zoo.loading import entry_of
+    from zoo import addresses, catalog
+    from zoo.pushing import entry_of
 
-    bounds = {name: float(value) for name, value in shared.parse_settings(tolerance).items()}
-    click.echo(catalog.to_toml(entry_of(run, tag, source, default, bounds, out)), nl=False)
+    addresses.source(source)
+    bounds = shared.parse_tolerances(tolerance)
+    made = entry_of(run, tag, source, default=default, license=license, tolerances=bounds, out=out)
+    click.echo(catalog.to_toml(made), nl=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -26,7 +27,7 @@ def complete_reference(ctx: click.Context, param: click.Parameter, incomplete: s
     """Ids of published weights, and folders for runs."""
     from zoo import catalog
 
-    found = [CompletionItem(identity) for identity in catalog.entries() if identity.startswith(incomplete)]
+    found = [CompletionItem(identity) for identity in catalog.everything() if identity.startswith(incomplete)]
     return found or [CompletionItem(incomplete, type="dir")]
 
 
@@ -52,6 +53,17 @@ device = click.option(
 dataset = click.option("--dataset", shell_complete=complete_dataset, help="A data set; see: zoo data list")
 settings = click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a key of the recipe; may be repeated."
+)
+
+
+def set_offline(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    """For --offline: what the environment variable says."""
+    if value and not ctx.resilient_parsing:
+        os.environ["ZOO_OFFLINE"] = "1"
+
+
+offline = click.option(
+    "--offline", is_flag=True, expose_value=False, callback=set_offline, help="Fetch nothing; use what is here."
 )
 
 
@@ -89,6 +101,19 @@ def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
         except tomllib.TOMLDecodeError:
             found[key.strip()] = value
     return found
+
+
+def parse_tolerances(tolerances: Sequence[str]) -> dict[str, float]:
+    """METRIC=VALUE pairs.
+
+    Raises:
+        ConfigError: a value that is no number.
+    """
+    found = parse_settings(tolerances)
+    for name, value in found.items():
+        if not isinstance(value, (int, float)):
+            raise ConfigError(f"--tolerance {name}={value}: expected a number, for example --tolerance {name}=0.001")
+    return {name: float(value) for name, value in found.items()}
 
 
 def on_terminal() -> bool:

@@ -23,6 +23,7 @@ from zoo.environment import rank_and_world
 @click.option("--resume", metavar="RUN", help="Go on with a run that was stopped, exactly.")
 @shared.runs_folder
 @click.option("--deterministic", is_flag=True, help="Only algorithms that never vary; matters on GPUs.")
+@shared.offline
 @shared.as_json
 def command(
     model: str | None,

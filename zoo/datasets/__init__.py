@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.environment import data_folder
+from zoo.environment import data_folder, offline
 from zoo.errors import DatasetError, UnknownNameError
 from zoo.spec import DatasetInfo
 
@@ -147,6 +147,8 @@ def fetch(name: str) -> Path:
     """
     wanted, folder = spec(name), data_folder()
     if not wanted.present:
+        if offline():
+            raise DatasetError(_ways_out(wanted, folder, "nothing may be fetched (ZOO_OFFLINE, --offline)"))
         try:
             importlib.import_module(wanted.module).fetch(wanted, folder)
         except Exception as error:
