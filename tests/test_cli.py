@@ -153,3 +153,19 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
     assert done.stdout.startswith("cnn-mnist")
     assert "Traceback" not in done.stderr
+
+
+def test_offline_and_no_plugins_work_before_and_after_the_command(
+    perceptron: str, cli: Callable[..., Any], tmp_path: Path
+) -> None:
+    address = "file:/no/such/folder"
+    for arguments in (["--offline", "pull", address], ["pull", address, "--offline"]):
+        assert "nothing may be fetched" in cli(*arguments, expect=1).stderr
+    said = cli("train", "cnn-mnist", "--offline", expect=1, ZOO_DATA=str(tmp_path)).stderr
+    assert "nothing may be fetched" in said
+    assert "--dataset digits" in said
+    assert "perceptron" in cli("list").stdout
+    assert "does not name it" in cli("--no-plugins", "plugins", "list").stdout
+    assert "is disabled" in cli("--no-plugins", "info", "perceptron", expect=1).stderr
+    assert "is disabled" in cli("info", "cnn-mnist", expect=1, ZOO_PLUGINS="perceptron").stderr
+    cli("info", "perceptron", ZOO_PLUGINS="perceptron")

@@ -7,6 +7,7 @@ import math
 import types
 import typing
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, Literal, dataclass_transform, get_args, get_origin
 
 from zoo.errors import ConfigError, nearest
@@ -90,7 +91,11 @@ def keys(config: type[Config]) -> tuple[dataclasses.Field[Any], ...]:
 
 def hints(config: type[Config]) -> dict[str, Any]:
     """The type of each key."""
-    return typing.get_type_hints(config)
+    found: dict[str, Any] = _hints(config)
+    return found
+
+
+_hints: Any = cache(typing.get_type_hints)
 
 
 def resolve(config: type[Config], layers: Sequence[tuple[str, Mapping[str, Any]]]) -> tuple[Config, dict[str, str]]:

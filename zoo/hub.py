@@ -7,11 +7,13 @@ The token comes from the client's own places, and is never handed on, kept or sh
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import shutil
+import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
 MAIN = "main"
-LOGIN = "Next: hf auth login, or set HF_TOKEN."
+LOGIN = "Next: hf auth login, or set HF_TOKEN"
 
 
 def resolve(address: Address) -> Address:
@@ -108,14 +110,15 @@ def push(sent: Mapping[str, Path], address: Address, message: str, private: bool
     branch = address.revision or MAIN
     try:
         if _token() is None:
-            raise TransferError(f"cannot push to {address}: you are not logged in. {LOGIN}")
+            raise TransferError(f"cannot push to {address}: you are not logged in. {LOGIN}.")
         api = _api()
         api.create_repo(address.place, private=private or None, exist_ok=True)
         if private and not api.repo_info(address.place).private:
             raise TransferError(f"{address} exists and is public; --private was given. Nothing was sent.")
         if branch != MAIN:
             api.create_branch(address.place, branch=branch, exist_ok=True)
-        commit = _commit(api, sent, address.place, branch, message)
+        with _bars_on_a_terminal_only():
+            commit = _commit(api, sent, address.place, branch, message)
         _compare(api, sent, address.place, commit)
     except Exception as error:
         raise _explained(error, address) from error
@@ -147,7 +150,7 @@ def card_metadata(entry: Entry, task: str) -> str:
         tags=["plugin-zoo", entry.model],
         eval_results=results or None,
     )
-    return str(data.to_yaml())
+    return str(data.to_yaml()).strip()
 
 
 def _commit(api: HfApi, sent: Mapping[str, Path], repository: str, branch: str, message: str) -> str:
@@ -204,8 +207,24 @@ def _token() -> str | None:
 
     token = get_token()
     if token is not None and not (token.isascii() and token.isprintable() and " " not in token):
-        raise TransferError(f"the token of the Hub holds blanks or line breaks: it is not used. {LOGIN}")
+        raise TransferError(f"the token of the Hub holds blanks or control characters: it is not used. {LOGIN}.")
     return token
+
+
+@contextlib.contextmanager
+def _bars_on_a_terminal_only() -> Iterator[None]:
+    """The client draws its bars into files and pipes too."""
+    from huggingface_hub import utils
+
+    bars: Any = utils
+    if sys.stderr.isatty() or bars.are_progress_bars_disabled():
+        yield
+        return
+    bars.disable_progress_bars()
+    try:
+        yield
+    finally:
+        bars.enable_progress_bars()
 
 
 def _bar(what: str) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from zoo import addresses, cache, pulling, registry, runs, weights
 from zoo.config import keys
@@ -41,7 +42,7 @@ class Opened:
         return "-".join((self.model.spec.name, *(Path(value).name for value in self.source.values())))
 
 
-def load(reference: str, *, device: str = "cpu", out: str | Path = OUT) -> nn.Module:
+def load(reference: str, *, device: str = "cpu", out: str | Path = OUT, finite: bool = True) -> nn.Module:
     """A model in eval mode with verified weights.
 
     Args:
@@ -49,29 +50,30 @@ def load(reference: str, *, device: str = "cpu", out: str | Path = OUT) -> nn.Mo
             pushed, such as hf://owner/name@commit. The code is that of an installed plugin, never of the address.
         device: "cpu", "cuda", "mps" or "auto".
         out: where runs are looked for by id.
+        finite: refuse weights that hold NaN or infinities.
 
     Raises:
         UnknownNameError: there is no such model, tag or run.
         WeightsError: the file is not the one that was published, is damaged, or does not fit the model.
         TransferError: the weights are not here and cannot be fetched.
     """
-    return open_model(reference, Path(out)).run.model.to(resolve_device(device))
+    return open_model(reference, Path(out), finite).run.model.to(resolve_device(device))
 
 
-def open_model(reference: str, out: Path) -> Opened:
+def open_model(reference: str, out: Path, finite: bool = True) -> Opened:
     """As `load`, with all that is known of the model beside it."""
     name = reference.partition(":")[0]
     models = [plugin.name for plugin in registry.plugins()]
     if name in models:
         model, entry = registry.load(name), pulling.find(reference)
-        run, metadata = _restore(model, *cache.read(entry), entry.id)
+        run, metadata = _restore(model, *cache.read(entry), entry.id, finite)
         return Opened(model, run, {"tag": entry.tag}, metadata, entry)
     if addresses.is_address(reference):
         entry = pulling.find(reference)
         if entry.model not in models:
             raise UnknownNameError("model", entry.model, models, f"{reference} needs its plugin: pip install it first.")
         model = registry.load(entry.model)
-        run, metadata = _restore(model, *cache.read(entry), reference)
+        run, metadata = _restore(model, *cache.read(entry), reference, finite)
         return Opened(model, run, {"source": entry.sources[0]}, metadata, entry)
     folder = runs.find(reference, out, models)
     record, _ = runs.read(folder)
@@ -79,7 +81,7 @@ def open_model(reference: str, out: Path) -> Opened:
         raise RunError(f"{folder} has no weights yet: it is {record.get('state')}. Next: zoo train --resume {folder}")
     model = registry.load(record["model"])
     path = folder / runs.WEIGHTS
-    run, metadata = _restore(model, *weights.read(path, record["sha256"]), str(path))
+    run, metadata = _restore(model, *weights.read(path, record["sha256"]), str(path), finite)
     run.folder, run.seed = folder, record["seed"]
     return Opened(model, run, {"run": str(folder)}, metadata, folder=folder)
 
@@ -117,15 +119,30 @@ def resolve_device(device: str) -> str:
 
 
 def _restore(
-    model: registry.Model, tensors: Mapping[str, Tensor], metadata: dict[str, Any], what: str
+    model: registry.Model, tensors: Mapping[str, Tensor], metadata: dict[str, Any], what: str, finite: bool
 ) -> tuple[Run, dict[str, Any]]:
     _check(metadata, model, what)
     run = Run(model.spec, model.spec.config(**metadata["config"]), DatasetInfo.from_json(metadata["dataset"]))
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), _Uninitialised():
         run.model = build(model, run.config, run.info)
-    weights.apply(tensors, run.model, what)
+    weights.apply(tensors, run.model, what, finite)
     run.model.eval()
     return run, metadata
+
+
+class _Uninitialised(TorchFunctionMode):
+    """Leaves parameters as they are allocated: each gets its value from the file, and drawing them takes longest.
+
+    Only parameters, which a state dict always has, and only what torch.nn.init draws.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if getattr(func, "__module__", "") == "torch.nn.init":
+            tensor = args[0] if args else kwargs["tensor"]
+            if isinstance(tensor, nn.Parameter):
+                return tensor
+        return func(*args, **kwargs)
 
 
 def _check(metadata: Mapping[str, Any], model: registry.Model, what: str) -> None:

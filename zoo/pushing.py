@@ -85,13 +85,15 @@ def entry_of(
     """The registry.toml entry that publishes a finished run, with every figure read from the run.
 
     Raises:
-        RunError: the run is not finished, or has no such metric.
+        RunError: the run is not finished, has no such metric, or one that is not finite.
         WeightsError: its weights are not those that it recorded.
     """
     folder = runs.find(reference, out)
     record, config = runs.read(folder)
     if record.get("state") != "finished":
         raise RunError(f"{folder} is not finished. Next: zoo train --resume {folder}")
+    if bad := [metric for metric, value in record["metrics"].items() if value is None]:
+        raise RunError(f"{folder}: {', '.join(bad)} is not a finite number: such weights are not published.")
     claims = {metric: Claim(value, TOLERANCE * abs(value)) for metric, value in record["metrics"].items()}
     if strange := sorted((tolerances or {}).keys() - claims.keys()):
         raise RunError(f"{folder} has no metric {', '.join(strange)}; it has {', '.join(claims)}.")
@@ -143,7 +145,7 @@ def _stage(folder: Path, entry: Entry, metadata: Mapping[str, Any], path: Path) 
     shutil.copyfile(path, folder / WEIGHTS)
     files.write_json(folder / "config.json", {key: metadata[key] for key in ("model", "config", "dataset")})
     files.write_json(folder / "metrics.json", {name: claim.value for name, claim in entry.metrics.items()})
-    card = f"---\n{hub.card_metadata(entry, spec.task)}---\n\n{report.publication(entry, spec)}"
+    card = f"---\n{hub.card_metadata(entry, spec.task)}\n---\n\n{report.publication(entry, spec)}"
     files.write(folder / "README.md", card)
     names = (WEIGHTS, "config.json", "metrics.json", "README.md")
     hashes = {name: {"size": (folder / name).stat().st_size, "sha256": files.sha256(folder / name)} for name in names}

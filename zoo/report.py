@@ -8,7 +8,7 @@ from __future__ import annotations
 import html
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from zoo import files, runs
 from zoo.entries import Entry
@@ -91,8 +91,8 @@ def card(run: Run, evaluation: Evaluation) -> str:
     pictures = sorted((run.folder / "plots").glob("*.png"))
     parts = [
         f"# {run.spec.name} on {run.info.name}",
-        f"{run.spec.summary}.",
-        f"Paper: {run.spec.paper}" if run.spec.paper else "",
+        f"{_prose(run.spec.summary)}.",
+        f"Paper: {_prose(run.spec.paper)}" if run.spec.paper else "",
         f"## Result\n\nOn the {evaluation.n:,} examples of the {evaluation.split} split, with the weights of the last "
         f"epoch; nothing was selected on this split. One run, seed {run.seed}.\n\n"
         "| metric | value | |\n|---|---|---|\n" + "\n".join(rows),
@@ -123,23 +123,28 @@ def publication(entry: Entry, spec: ModelSpec) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in entry.versions.items())
     parts = [
         f"# {entry.id}",
-        f"{html.escape(spec.summary, quote=False)}.",
-        f"Paper: {html.escape(spec.paper, quote=False)}" if spec.paper else "",
-        f"## Result\n\nOn the test split of {entry.dataset}; nothing was selected on it.\n\n"
+        f"{_prose(spec.summary)}.",
+        f"Paper: {_prose(spec.paper)}" if spec.paper else "",
+        f"## Result\n\nOn the test split of {_prose(entry.dataset)}; nothing was selected on it.\n\n"
         "| metric | value | a re-run may differ by | |\n|---|---|---|---|\n" + "\n".join(rows),
         "## Use\n\nThe weights are safetensors, and are loaded by an installed plugin; no code is fetched.\n\n"
         "    pip install plugin-zoo\n    zoo evaluate hf://OWNER/NAME@COMMIT\n\n"
         '    import zoo\n    model = zoo.load("hf://OWNER/NAME@COMMIT")',
         f"## How they came about\n\n    {entry.command}\n\n"
-        f"- data: {entry.dataset}, digest `{entry.dataset_digest}`\n"
+        f"- data: {_prose(entry.dataset)}, digest `{entry.dataset_digest}`\n"
         f"- parameters: {entry.parameters:,}\n"
-        f"- versions: {html.escape(versions, quote=False)}\n"
+        f"- versions: {_prose(versions)}\n"
         f"- sha256 of the file: `{entry.sha256}`\n"
         f"- digest of the tensors: `{entry.digest}`",
-        f"Licence: {html.escape(entry.license, quote=False)}",
+        f"Licence: {_prose(entry.license)}",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _cell(text: Any) -> str:
-    return str(text).replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
+def _cell(text: str) -> str:
+    return _prose(text).replace("|", "\\|")
+
+
+def _prose(text: str) -> str:
+    """Text in one line that is shown as it is."""
+    return html.escape(" ".join(text.split()), quote=False)

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import safetensors
+import numpy as np
 import safetensors.torch
 import torch
 from torch import Tensor, nn
@@ -21,6 +22,24 @@ from zoo.errors import HashMismatchError, WeightsCorruptError, WeightsError, Wei
 
 LARGEST_HEADER = 100_000_000
 """Bytes; safetensors' own limit."""
+_DTYPES = {
+    "BOOL": torch.bool,
+    "U8": torch.uint8,
+    "I8": torch.int8,
+    "F8_E4M3": torch.float8_e4m3fn,
+    "F8_E5M2": torch.float8_e5m2,
+    "U16": torch.uint16,
+    "I16": torch.int16,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "U32": torch.uint32,
+    "I32": torch.int32,
+    "F32": torch.float32,
+    "U64": torch.uint64,
+    "I64": torch.int64,
+    "F64": torch.float64,
+    "C64": torch.complex64,
+}
 METADATA_KEY = "zoo"
 """One key with sorted JSON: safetensors writes several keys in random order, and equal tensors would differ in hash."""
 
@@ -53,23 +72,45 @@ def read(path: Path, sha256: str | None = None) -> tuple[dict[str, Tensor], dict
     """
     try:
         with path.open("rb") as file:
-            size = path.stat().st_size
-            _check_header(path, size, file.read(8), file.read)
+            header = _header(path, path.stat().st_size, file.read(8), file.read)
             file.seek(0)
-            data = file.read()
+            data = np.fromfile(file, np.uint8)
     except OSError as error:
         raise WeightsError(f"cannot read weights {path}: {error.strerror or error}.") from error
-    if sha256 is not None and (got := hashlib.sha256(data).hexdigest()) != sha256:
+    if sha256 is not None and (got := hashlib.sha256(data.data).hexdigest()) != sha256:
         raise HashMismatchError(
             f"{path} is not the file that was published: expected sha256 {sha256}, got {got}. Nothing was loaded."
         )
     try:
-        tensors = safetensors.torch.load(data)
-        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-        metadata = json.loads(header.get("__metadata__", {}).get(METADATA_KEY, "{}"))
-    except (safetensors.SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
+        metadata = json.loads(header.pop("__metadata__", {}).get(METADATA_KEY, "{}"))
+        return _tensors(torch.from_numpy(data)[8 + int.from_bytes(data[:8].tobytes(), "little") :], header), metadata
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, RuntimeError) as error:
         raise _corrupt(path, str(error)) from error
-    return tensors, metadata
+
+
+def _tensors(data: Tensor, header: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Views into the bytes, as the header says: https://huggingface.co/docs/safetensors, "Format".
+
+    The library's own reader copies the bytes once more, or maps the file, whose bytes may change after the hash.
+
+    Raises:
+        ValueError: an unknown dtype, or offsets that overlap, leave a hole, or do not fit dtype and shape.
+    """
+    found: dict[str, Tensor] = {}
+    end = 0
+    for name, item in sorted(header.items(), key=lambda pair: pair[1]["data_offsets"]):
+        dtype, shape, (start, stop) = _DTYPES[item["dtype"]], item["shape"], item["data_offsets"]
+        if not all(type(number) is int and number >= 0 for number in (*shape, start, stop)):
+            raise ValueError(f"{name}: shape {shape}, offsets {start} to {stop}")
+        if start != end or stop - start != math.prod(shape) * dtype.itemsize or stop > len(data):
+            raise ValueError(f"{name}: offsets {start} to {stop} are not those of {item['dtype']} {shape} after {end}")
+        piece = data[start:stop]
+        aligned = piece if piece.storage_offset() % dtype.itemsize == 0 else piece.clone()
+        found[name] = aligned.view(dtype).view(shape) if stop > start else torch.empty(shape, dtype=dtype)
+        end = stop
+    if end != len(data):
+        raise ValueError(f"{len(data) - end} bytes that no tensor owns")
+    return found
 
 
 def digest(tensors: Mapping[str, Tensor]) -> str:
@@ -82,8 +123,8 @@ def digest(tensors: Mapping[str, Tensor]) -> str:
     return total.hexdigest()
 
 
-def check(tensors: Mapping[str, Tensor], model: nn.Module, what: str) -> None:
-    """Compares all names, shapes, dtypes and values with a model, which is not touched.
+def check(tensors: Mapping[str, Tensor], model: nn.Module, what: str, finite: bool = True) -> None:
+    """Compares all names, shapes and dtypes with a model, which is not touched; values have to be finite.
 
     Raises:
         WeightsMismatchError: listing every difference at once.
@@ -95,26 +136,30 @@ def check(tensors: Mapping[str, Tensor], model: nn.Module, what: str) -> None:
         tensor = tensors[name]
         if tensor.shape != wanted[name].shape or tensor.dtype != wanted[name].dtype:
             faults.append(f"{name}: expected {_describe(wanted[name])}, got {_describe(tensor)}")
-        elif bad := not_finite(tensor):
+        elif finite and (bad := not_finite(tensor)):
             faults.append(f"{name}: {bad} of {tensor.numel()} values are NaN or infinite")
     if faults:
         raise WeightsMismatchError(f"{what} does not fit the model; nothing was loaded:\n  " + "\n  ".join(faults))
 
 
-def apply(tensors: Mapping[str, Tensor], model: nn.Module, what: str) -> None:
+def apply(tensors: Mapping[str, Tensor], model: nn.Module, what: str, finite: bool = True) -> None:
     """Copies tensors into a model, all of them or none.
 
     Raises:
         WeightsMismatchError: see `check`.
     """
-    check(tensors, model, what)
+    check(tensors, model, what, finite)
     model.load_state_dict(dict(tensors), strict=True)
 
 
 def not_finite(tensor: Tensor) -> int:
     """How many values of a tensor are NaN or infinite."""
-    if not (tensor.is_floating_point() or tensor.is_complex()):
+    if not (tensor.is_floating_point() or tensor.is_complex()) or not tensor.numel():
         return 0
+    if tensor.is_floating_point() and tensor.element_size() > 1:
+        low, high = torch.aminmax(tensor)  # one pass, no copy; NaN wins over every number
+        if math.isfinite(low.item()) and math.isfinite(high.item()):
+            return 0
     wide = tensor.float() if tensor.element_size() == 1 else tensor  # 8-bit floats have no isfinite
     return int((~torch.isfinite(wide)).sum())
 
@@ -130,7 +175,7 @@ def _describe(tensor: Tensor) -> str:
     return f"{tuple(tensor.shape)} {str(tensor.dtype).removeprefix('torch.')}"
 
 
-def _check_header(path: Path, size: int, first: bytes, read_more: Any) -> None:
+def _header(path: Path, size: int, first: bytes, read_more: Callable[[int], bytes]) -> dict[str, Any]:
     if first[:2] in (b"PK", b"\x80\x02", b"\x80\x04") and path.suffix != ".safetensors":
         raise WeightsError(f"{path} looks like a pickle, which can run code when loaded. Only safetensors are read.")
     length = int.from_bytes(first, "little")
@@ -142,6 +187,7 @@ def _check_header(path: Path, size: int, first: bytes, read_more: Any) -> None:
         raise _corrupt(path, f"its header is no JSON: {error}") from error
     if not isinstance(header, dict):
         raise _corrupt(path, "its header is no JSON object")
+    return header
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -82,7 +82,9 @@ def transfers() -> Transfers:
 
 
 class Transfers:
-    """A bar for each file on its way; elsewhere than on a terminal a line when it begins."""
+    """A bar for each file on its way; elsewhere than on a terminal a line when a long one begins."""
+
+    LONG = 1_000_000
 
     def __init__(self) -> None:
         columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
@@ -94,9 +96,9 @@ class Transfers:
         if what not in self.tasks:
             name = what if len(what) <= 60 else f"...{what[-57:]}"
             self.tasks[what] = self.bar.add_task(name, total=total) if self.bar is not None else None
-            if self.bar is None:
+            if self.bar is None and total >= self.LONG:
                 click.echo(f"transferring {what} ({total:,} bytes)", err=True)
-            else:
+            elif self.bar is not None:
                 self.bar.start()
         task = self.tasks[what]
         if self.bar is not None and task is not None:
