@@ -76,7 +76,8 @@ def load(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any], list[str]]:
             tensors, facts = weights.read(path)
             if facts.get("digest") != weights.digest(tensors):
                 raise WeightsCorruptError(f"{path}: its tensors do not match the digest that it carries.")
-            return tensors, facts, damaged
+            # Memory of their own: views lie unaligned, which torch's generators cannot bear, and keep the file alive.
+            return {name: tensor.clone() for name, tensor in tensors.items()}, facts, damaged
         except WeightsError as error:
             damaged.append(str(error).partition("\n")[0])
     reasons = "".join(f"\n  {reason}" for reason in damaged)

@@ -60,7 +60,7 @@ def write(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]
 
 
 def read(path: Path, sha256: str | None = None) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The tensors and the JSON metadata of a file, checked before one tensor is made.
+    """The tensors and the JSON metadata of a file, checked before one tensor is made; they are views of one buffer.
 
     The bytes that are hashed are the bytes that are parsed. `sha256=None` is for files that carry their own digest
     (checkpoints); published weights always have one.
