@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -104,8 +105,9 @@ def test_a_dry_run_sends_nothing(hub: Hub, run: Path) -> None:
     assert hub.log() == []
 
 
-def test_a_branch_and_old_commits_stay_readable(hub: Hub, run: Path) -> None:
+def test_a_branch_and_old_commits_stay_readable(hub: Hub, run: Path, cli: Cli) -> None:
     main = zoo.push(str(run), "hf://me/digits")
+    cli("push", CNN, "--to", "hf://me/digits", "--revision", "second")
     other = zoo.push(CNN, "hf://me/digits@second")
     assert publications.find("hf://me/digits").sha256 == main.entry.sha256
     assert publications.find("hf://me/digits@second").sha256 == other.entry.sha256
@@ -182,6 +184,20 @@ def test_a_commit_whose_answer_was_lost_is_not_made_twice(hub: Hub, run: Path) -
     pushed = zoo.push(str(run), "hf://me/digits")
     assert commits(hub) == 1
     assert zoo.pull(pushed.address).sha256 == pushed.entry.sha256
+
+
+def test_a_commit_of_someone_else_meanwhile_is_not_written_over(hub: Hub, run: Path) -> None:
+    from huggingface_hub import HfApi
+
+    zoo.push(CNN, "hf://me/digits")
+    hub.faults({"path": "/preupload/", "times": 1, "hang": 2.0})
+    other = threading.Timer(
+        0.7, lambda: HfApi().upload_file(repo_id="me/digits", path_or_fileobj=b"x", path_in_repo="config.json")
+    )
+    other.start()
+    with pytest.raises(TransferError, match="someone else changed the repository meanwhile"):
+        zoo.push(str(run), "hf://me/digits")
+    other.join()
 
 
 def test_a_push_that_ended_between_upload_and_commit_goes_on(hub: Hub, run: Path) -> None:
