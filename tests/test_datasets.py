@@ -8,6 +8,7 @@ import http.server
 import os
 import shutil
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -105,24 +106,25 @@ def server() -> Iterator[Any]:
 FETCH = """
 import sys
 from zoo.datasets.torchvision import torchvision_datasets
-mnist = torchvision_datasets().MNIST
-mnist.mirrors = [sys.argv[1]]
-mnist.resources = [(name, dict(zip(sys.argv[2::2], sys.argv[3::2])).get(name, md5)) for name, md5 in mnist.resources]
+name, url, *md5s = sys.argv[1:]
+mnist = getattr(torchvision_datasets(), {"mnist": "MNIST", "fashion-mnist": "FashionMNIST"}[name])
+mnist.mirrors = [url]
+mnist.resources = [(file, dict(zip(md5s[::2], md5s[1::2])).get(file, md5)) for file, md5 in mnist.resources]
 from zoo import datasets, errors
 from zoo.datasets import mnist as module
 module.TIMEOUT_SECONDS = 1.0
 try:
-    print(datasets.load("mnist").info.digest)
+    print(datasets.load(name).info.digest)
 except errors.DatasetError as error:
     print(error)
     sys.exit(1)
 """
 
 
-def fetch(url: str, folder: Path, *md5s: str, code: int = 0) -> str:
+def fetch(url: str, folder: Path, *md5s: str, code: int = 0, name: str = "mnist") -> str:
     environment = {**os.environ, "ZOO_DATA": str(folder)}
     done = subprocess.run(
-        [sys.executable, "-c", FETCH, url, *md5s], capture_output=True, text=True, timeout=120, env=environment
+        [sys.executable, "-c", FETCH, name, url, *md5s], capture_output=True, text=True, timeout=120, env=environment
     )
     assert done.returncode == code, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
@@ -140,6 +142,22 @@ def test_fetching_over_http_brings_mnist(tmp_path: Path, server: Any) -> None:
     said = fetch(f"http://127.0.0.1:{server.server_port}/", tmp_path / "fetched", *md5s)
     assert said.strip() == datasets.spec("mnist").digest
     assert {path.name for path in (tmp_path / "fetched").iterdir()} == {"MNIST"}
+
+
+def test_fashion_mnist_is_fetched_with_its_makers_checksums(tmp_path: Path, server: Any) -> None:
+    """Files of the right form and another content: their checksum is taken for the makers', then for a wrong one."""
+    md5s: list[str] = []
+    header = {"images": struct.pack(">4i", 0x803, 3, 28, 28) + bytes(3 * 784), "labels": struct.pack(">2i", 0x801, 3)}
+    for name in datasets.spec("fashion-mnist").files:
+        content = header["images"] if "images" in name else header["labels"] + bytes(3)
+        base = f"{Path(name).name}.gz"
+        server.bodies[base] = gzip.compress(content, 1, mtime=0)
+        md5s += [base, hashlib.md5(server.bodies[base]).hexdigest()]
+    url = f"http://127.0.0.1:{server.server_port}/"
+    said = fetch(url, tmp_path / "right", *md5s, name="fashion-mnist")
+    assert len(said.strip()) == 64
+    said = fetch(url, tmp_path / "wrong", name="fashion-mnist", code=1)
+    assert "'fashion-mnist' is not in" in said
 
 
 @pytest.mark.parametrize("fault", ["404", "portal", "closed", "black hole"])

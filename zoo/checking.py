@@ -51,8 +51,9 @@ def _faults(entry: Entry) -> Iterator[tuple[str, str]]:
     declared = {metric.name for metric in spec.metrics}
     for name in entry.metrics.keys() - declared:
         yield "metrics", f"{spec.name} has no metric {name!r}; it has {', '.join(sorted(declared))}"
-    if entry.dataset in datasets.SPECS and entry.dataset_digest != datasets.spec(entry.dataset).digest:
-        yield "dataset_digest", f"is not that of {entry.dataset}, {datasets.spec(entry.dataset).digest}"
+    known = datasets.SPECS[entry.dataset].digest if entry.dataset in datasets.SPECS else ""
+    if known and entry.dataset_digest != known:
+        yield "dataset_digest", f"is not that of {entry.dataset}, {known}"
     here = cache.find(entry)
     if here is None:
         if all(addresses.source(source).scheme == "package" for source in entry.sources):

@@ -12,10 +12,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from zoo.datasets import DatasetSpec
+
 TEST_EXAMPLES = 360
 
 
-def read(folder: Path) -> dict[str, tuple[Tensor, ...]]:
+def read(spec: DatasetSpec, folder: Path) -> dict[str, tuple[Tensor, ...]]:
     """1,797 digits; 8x8 counts of 0 to 16 become 28x28 pixels of 0 to 255, bilinearly. A fifth is the test split."""
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split

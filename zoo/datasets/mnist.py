@@ -1,4 +1,4 @@
-"""MNIST by torchvision's own class: its download, its checksums, its file layout."""
+"""MNIST and Fashion-MNIST by torchvision's own classes: their downloads, their checksums, their file layout."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -19,9 +20,9 @@ TIMEOUT_SECONDS = 20.0
 """Without one, torchvision waits for ever for a server that accepts and never answers."""
 
 
-def read(folder: Path) -> dict[str, tuple[Tensor, ...]]:
-    """60,000 + 10,000 digits as (N, 1, 28, 28) uint8 pixels and (N,) int64 classes."""
-    parts = {name: torchvision_datasets().MNIST(folder, train=name == "train") for name in ("train", "test")}
+def read(spec: DatasetSpec, folder: Path) -> dict[str, tuple[Tensor, ...]]:
+    """60,000 + 10,000 images as (N, 1, 28, 28) uint8 pixels and (N,) int64 classes."""
+    parts = {name: _class(spec)(folder, train=name == "train") for name in ("train", "test")}
     return {name: (part.data[:, None], part.targets) for name, part in parts.items()}
 
 
@@ -29,10 +30,15 @@ def fetch(spec: DatasetSpec, folder: Path) -> None:
     """Downloads beside the place where the files belong, then moves them there, each whole."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".fetch-", dir=folder) as temporary, _patience():
-        torchvision_datasets().MNIST(temporary, download=True)
+        _class(spec)(temporary, download=True)
         for name in spec.files:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (Path(temporary) / name).replace(folder / name)
+
+
+def _class(spec: DatasetSpec) -> Any:
+    """The files lie in a folder that is named like the class."""
+    return getattr(torchvision_datasets(), spec.files[0].partition("/")[0])
 
 
 @contextlib.contextmanager
