@@ -19,7 +19,7 @@ OWNERS = {
     "safetensors": {"zoo/weights.py"},
     "torchvision": {"zoo/datasets/torchvision.py"},
     "sklearn": {"zoo/datasets/digits.py"},
-    "matplotlib": {"zoo/report.py", "zoo/hookspecs.py"},
+    "matplotlib": {"zoo/report.py", "zoo/hookspecs.py", "zoo/pictures.py"},
     "onnxruntime": {"zoo/exports.py"},
     "rich": {"zoo/cli/progress.py"},
     "filelock": {"zoo/runs.py", "zoo/cache.py"},
@@ -28,8 +28,8 @@ OWNERS = {
 }
 LAYERS = [
     {"errors", "environment", "progress"},
-    {"config", "files", "shapes", "images", "addresses"},
-    {"spec", "entries", "download", "storage"},
+    {"config", "files", "shapes", "addresses", "layers", "components", "pictures"},
+    {"spec", "entries", "download", "storage", "images"},
     {"datasets", "weights", "batches", "processes", "examine", "optimization", "signals", "hub"},
     {"registry", "runs", "checkpoint", "precision", "cache", "publications"},
     {"hookspecs", "catalog", "engine", "report"},

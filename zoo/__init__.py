@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from zoo.batches import Batches as Batches
+    from zoo.batches import image_batches as image_batches
     from zoo.config import Config as Config
     from zoo.config import field as field
     from zoo.engine import fit as fit
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from zoo.evaluation import Evaluation as Evaluation
     from zoo.evaluation import evaluate as evaluate
     from zoo.evaluation import predict as predict
+    from zoo.evaluation import sample as sample
     from zoo.exports import export as export
     from zoo.listing import list_models as list_models
     from zoo.loading import load as load
@@ -60,11 +62,13 @@ _HOMES = {
     "field": "zoo.config",
     "fit": "zoo.engine",
     "hookimpl": "zoo.registry",
+    "image_batches": "zoo.batches",
     "list_models": "zoo.listing",
     "load": "zoo.loading",
     "predict": "zoo.evaluation",
     "pull": "zoo.pulling",
     "push": "zoo.pushing",
+    "sample": "zoo.evaluation",
     "score": "zoo.engine",
     "train": "zoo.training",
 }

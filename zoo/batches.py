@@ -3,14 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import torch
 from torch import Tensor
 
-from zoo.errors import DatasetError
+from zoo.errors import ConfigError, DatasetError
+from zoo.layers import pixels
+
+if TYPE_CHECKING:
+    from zoo.runs import Run
 
 Batch = tuple[Tensor, ...]
+
+
+def image_batches(run: Run) -> tuple[Batches, Tensor | None]:
+    """The training images of a run, (B, C, H, W) in [0, 1], and, as bytes, the last `val_size`, which are held out.
+
+    Raises:
+        ConfigError: val_size leaves nothing to train on.
+    """
+    images = run.data.split("train")[0]
+    cut = len(images) - run.config.val_size
+    if cut < 1:
+        raise ConfigError(f"val_size = {run.config.val_size}: expected less than the {len(images)} training images.")
+    batches = Batches(images[:cut], batch_size=run.config.batch_size, transform=pixels)
+    return batches, images[cut:] if run.config.val_size else None
 
 
 class Batches:

@@ -175,6 +175,7 @@ class _Fit:
 
     def _step(self, batch: Any) -> dict[str, Tensor]:
         state = self.state
+        self.run.progress = state.step / self.steps
         with torch.autocast(self.device.type, torch.bfloat16, enabled=state.precision == "bfloat16"):
             figures = self.objective(batch)
         state.optimizer.zero_grad(set_to_none=True)

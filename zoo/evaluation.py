@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import torch
 
-from zoo import datasets, files, registry, report
+from zoo import datasets, files, images, pictures, registry, report
 from zoo.entries import Claim
 from zoo.errors import PluginError
 from zoo.loading import OUT, open_model, resolve_device
@@ -45,13 +46,14 @@ class Evaluation:
 
 
 def evaluate(
-    reference: str,
+    reference: str | Path,
     *,
     dataset: str | None = None,
     split: str = "test",
     device: str = "cpu",
     out: str | Path = OUT,
     to: str | Path | None = None,
+    full: bool = False,
 ) -> Evaluation:
     """Scores published weights or a run, beside what was claimed for them.
 
@@ -62,13 +64,14 @@ def evaluate(
         device: where to compute; always in float32.
         out: where runs are looked for by id.
         to: folder for figures and pictures; the run's own, or one under `evaluations/`, unless named.
+        full: take all examples and samples, however long it takes, where a figure is else estimated from fewer.
 
     Raises:
         ZooError: unknown names, refused weights, or a data set that cannot be had.
     """
     opened = open_model(reference, Path(out))
     run = opened.run
-    run.device, run.split = resolve_device(device), split
+    run.device, run.split, run.full = resolve_device(device), split, full
     name = dataset or run.info.name
     run.load_data = lambda: datasets.load(name)
     claimed = opened.entry is not None and name == run.info.name and split == "test"
@@ -90,7 +93,8 @@ def measure(
     torch.manual_seed(run.seed)
     run.model.to(run.device).eval()
     results = model.expect("zoo_evaluate", dict, run=run)
-    metrics = {name: float(value) for name, value in results.items() if isinstance(value, (int, float))}
+    numbers = {name: value for name, value in results.items() if isinstance(value, (int, float))}
+    metrics = {name: float(value) for name, value in numbers.items() if not isinstance(value, bool)}
     if missing := [metric.name for metric in model.spec.metrics if metric.name not in metrics]:
         raise PluginError(f"{model.plugin}: zoo_evaluate returned no number for {', '.join(missing)}.")
     details = {name: value for name, value in results.items() if name not in metrics}
@@ -112,8 +116,12 @@ def measure(
     return evaluation
 
 
-def predict(reference: str, inputs: Sequence[str], *, out: str | Path = OUT) -> list[dict[str, Any]]:
+def predict(
+    reference: str | Path, inputs: Sequence[str], *, out: str | Path = OUT, to: str | Path = "predictions"
+) -> list[dict[str, Any]]:
     """What a model makes of a user's own inputs, in their order: {"input", "text", ...} each.
+
+    An image that it makes is written to the folder `to`, and "image" is its path.
 
     Raises:
         PluginError: the model takes no inputs of a user's own.
@@ -122,4 +130,46 @@ def predict(reference: str, inputs: Sequence[str], *, out: str | Path = OUT) -> 
     opened = open_model(reference, Path(out))
     if not opened.model.has("zoo_predict"):
         raise PluginError(f"{opened.model.plugin} has no zoo_predict: it takes no inputs of your own.")
-    return opened.model.expect("zoo_predict", list, run=opened.run, inputs=list(inputs))
+    results: list[dict[str, Any]] = opened.model.expect("zoo_predict", list, run=opened.run, inputs=list(inputs))
+    for number, result in enumerate(results):
+        if "image" in result:
+            same = sum(Path(other).stem == Path(inputs[number]).stem for other in inputs[:number])
+            name = f"{Path(inputs[number]).stem}{f'-{same + 1}' if same else ''}-{opened.model.spec.name}.png"
+            result["image"] = str(images.save(result["image"][0].numpy(), Path(to) / name))
+            result["text"] += f"  {result['image']}"
+    return results
+
+
+def sample(
+    reference: str | Path,
+    count: int = 64,
+    *,
+    seed: int = 0,
+    between: Sequence[str] = (),
+    to: str | Path | None = None,
+    out: str | Path = OUT,
+) -> Path:
+    """Draws new images from a generative model and writes them as one picture, whose path is returned.
+
+    Args:
+        reference: "model", "model:tag", a run or an address, as for `load`.
+        count: how many.
+        seed: fixes them.
+        between: two image files: instead, `count` steps of the way from one to the other.
+        to: the picture; under `samples/` unless named.
+        out: where runs are looked for by id.
+
+    Raises:
+        PluginError: the model does not generate.
+        InputError: a file cannot be read.
+    """
+    opened = open_model(reference, Path(out))
+    if not opened.model.has("zoo_sample"):
+        raise PluginError(f"{opened.model.plugin} has no zoo_sample: it generates nothing.")
+    torch.manual_seed(seed)
+    made = opened.model.expect("zoo_sample", torch.Tensor, run=opened.run, count=count, between=list(between))
+    words = f"{Path(between[0]).name} to {Path(between[1]).name}" if between else f"{count} samples, seed {seed}"
+    columns = count if between else math.ceil(math.sqrt(count))
+    figure = pictures.grid(made.float().cpu(), columns, f"{opened.label}: {words}")
+    name = f"{opened.label}-{'-'.join(Path(path).stem for path in between) or f'seed{seed}'}.png"
+    return report.save_figure(figure, Path(to) if to else Path("samples") / name)

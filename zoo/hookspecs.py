@@ -20,12 +20,12 @@ from zoo.spec import DatasetInfo, Event, ExportSpec, ModelSpec
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-    from torch import nn
+    from torch import Tensor, nn
 
     from zoo.config import Config
     from zoo.runs import Run
 
-OPTIONAL = frozenset({"zoo_predict", "zoo_plots", "zoo_on_event"})
+OPTIONAL = frozenset({"zoo_predict", "zoo_sample", "zoo_plots", "zoo_on_event"})
 
 
 @hookspec(firstresult=True)
@@ -68,8 +68,17 @@ def zoo_export(run: Run) -> ExportSpec:  # type: ignore[empty-body]
 def zoo_predict(run: Run, inputs: Sequence[str]) -> list[dict[str, Any]]:  # type: ignore[empty-body]
     """Optional. A readable result for each of a user's own inputs (paths, or raw text), in their order.
 
-    Each result is plain JSON with the keys "input" and "text" (one line for people), and any figures beside them.
+    Each result is plain JSON with the keys "input" and "text" (one line for people), and any figures beside them; an
+    image that the model makes, (1, H, W) in [0, 1], goes into "image", and the core writes it.
     Raises InputError for an input that cannot be read, by its name.
+    """
+
+
+@hookspec(firstresult=True)
+def zoo_sample(run: Run, count: int, between: Sequence[str]) -> Tensor:  # type: ignore[empty-body]
+    """Optional. New examples of a generative model, for images (count, 1, H, W) in [0, 1]; the seed is set before.
+
+    With two of a user's own inputs in `between`, the way from one to the other in `count` steps instead.
     """
 
 

@@ -42,7 +42,7 @@ class Opened:
         return "-".join((self.model.spec.name, *(Path(value).name for value in self.source.values())))
 
 
-def load(reference: str, *, device: str = "cpu", out: str | Path = OUT, finite: bool = True) -> nn.Module:
+def load(reference: str | Path, *, device: str = "cpu", out: str | Path = OUT, finite: bool = True) -> nn.Module:
     """A model in eval mode with verified weights.
 
     Args:
@@ -60,8 +60,9 @@ def load(reference: str, *, device: str = "cpu", out: str | Path = OUT, finite: 
     return open_model(reference, Path(out), finite).run.model.to(resolve_device(device))
 
 
-def open_model(reference: str, out: Path, finite: bool = True) -> Opened:
+def open_model(reference: str | Path, out: Path, finite: bool = True) -> Opened:
     """As `load`, with all that is known of the model beside it."""
+    reference = str(reference)
     name = reference.partition(":")[0]
     models = [plugin.name for plugin in registry.plugins()]
     if name in models:

@@ -33,7 +33,7 @@ class Pushed:
 
 
 def push(
-    reference: str,
+    reference: str | Path,
     to: str,
     *,
     tag: str | None = None,
@@ -60,7 +60,7 @@ def push(
         WeightsError: the weights are not those that were recorded.
         TransferError: see `hub.push` and `storage.write`.
     """
-    address = addresses.folder(to)
+    reference, address = str(reference), addresses.folder(to)
     entry, path = _published(reference) or _of_run(reference, tag, license, tolerances, Path(out))
     _, metadata = weights.read(path, entry.sha256)
     with tempfile.TemporaryDirectory(prefix="zoo-push-") as name:

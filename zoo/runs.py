@@ -57,6 +57,10 @@ class Run:
     split: str = "test"
     """What zoo_evaluate scores: "train", "val" or "test"."""
     folder: Path = Path()
+    progress: float = 0.0
+    """Share of the training steps that are done; for what changes in the course of a run, such as a warm-up."""
+    full: bool = False
+    """Whether zoo_evaluate is to take all the time that it needs."""
     resuming: bool = False
     deterministic: bool = False
     listeners: list[Listener] = field(default_factory=list)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from zoo.config import Config
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
 API_VERSION = 1
 """The major version of the plugin contract. A plugin states the one that it was made for: `api_version = 1`."""
@@ -84,6 +84,10 @@ class ExportSpec:
     outputs: tuple[str, ...]
     dynamic: Mapping[str, Mapping[int, str]]
     """Axes that may have any size, by input: {"image": {0: "batch"}}."""
+    module: nn.Module | None = None
+    """What is exported; the model itself unless given."""
+    parts: Mapping[str, ExportSpec] = field(default_factory=dict)
+    """Modules of the model that are of use alone, each exported to a file of its own: {"encode": ...}."""
 
 
 @dataclass(frozen=True)

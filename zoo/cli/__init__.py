@@ -20,6 +20,7 @@ COMMANDS = {
     "train": "train a model; leaves a run folder",
     "evaluate": "score published weights or a run",
     "predict": "apply a model to your own files",
+    "sample": "new images from a generative model",
     "pull": "fetch and verify published weights",
     "push": "publish weights to the Hub, a folder or S3",
     "cache": "fetched weights: list, verify, prune, path",

@@ -17,6 +17,7 @@ from zoo.cli import shared
 @shared.runs_folder
 @click.option("--to", type=click.Path(path_type=Path), help="Folder for figures and pictures.")
 @shared.offline
+@click.option("--full", is_flag=True, help="Take all examples and samples, however long it takes.")
 @shared.as_json
 @click.pass_context
 def command(
@@ -27,12 +28,13 @@ def command(
     device: str | None,
     out: Path,
     to: Path | None,
+    full: bool,
     as_json: bool,
 ) -> None:
     """Score ID (model or model:tag) or RUN on a data set. Exit code 1 if a claim of published weights does not hold."""
     from zoo.evaluation import evaluate
 
-    found = evaluate(reference, dataset=dataset, split=split, device=device or "auto", out=out, to=to)
+    found = evaluate(reference, dataset=dataset, split=split, device=device or "auto", out=out, to=to, full=full)
     if as_json:
         shared.print_json(found.to_json())
     else:

@@ -1,0 +1,1 @@
+"""The plugin dae: a network that takes noise off images."""

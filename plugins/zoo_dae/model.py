@@ -1,0 +1,135 @@
+"""The network, the noise, the loss and the figures. Shapes: B images of C x H x W pixels, N examples."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+import zoo
+from zoo import layers
+from zoo.images import prepare
+from zoo_dae.plugin import SIGMAS
+
+if TYPE_CHECKING:
+    from zoo_dae.plugin import Config
+
+EVALUATION_BATCH = 500
+SEED = 0x0D4E
+"""Of the noise that figures are measured with: the same for every network, so that they can be compared."""
+
+
+class UNet(nn.Module):
+    """Residual convolutions at several scales, each scale's result handed across to the way up (arXiv:1505.04597).
+
+    Shapes:
+        image: (B, C, H, W), noisy, not clipped
+        output: (B, C, H, W), pixels in [0, 1]
+    """
+
+    def __init__(self, config: Config, shape: Sequence[int]) -> None:
+        super().__init__()
+        channels = config.channels
+        layers.smallest(shape, channels[1:])
+        self.stem = nn.Conv2d(shape[0], channels[0], 3, padding=1)
+        self.down = nn.ModuleList(_scale(width, config.blocks) for width in channels)
+        self.shrink = nn.ModuleList(layers.halve(a, b) for a, b in itertools.pairwise(channels))
+        self.grow = nn.ModuleList(layers.double(b, a) for a, b in itertools.pairwise(channels))
+        self.up = nn.ModuleList(_scale(width, config.blocks) for width in channels[:-1])
+        self.head = nn.Sequential(*layers.normed(channels[0]), nn.Conv2d(channels[0], shape[0], 3, padding=1))
+
+    def forward(self, image: Tensor) -> Tensor:
+        """The clean image."""
+        x = self.stem(image)
+        across: list[Tensor] = []
+        for scale, shrink in zip(self.down[:-1], self.shrink, strict=True):
+            x = scale(x)
+            across.append(x)
+            x = shrink(x)
+        x = self.down[-1](x)
+        for scale, grow in zip(reversed(self.up), reversed(self.grow), strict=True):
+            x = scale(grow(x) + across.pop())
+        logits: Tensor = self.head(x)
+        return logits.float().sigmoid()
+
+
+def corrupt(image: Tensor, kind: str, sigma: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """(B, C, H, W) with noise of strength sigma, (B, 1, 1, 1); gaussian noise is added and not clipped."""
+    if kind == "gaussian":
+        return image + sigma * torch.randn(image.shape, generator=generator, device=image.device)
+    hit = torch.rand(image.shape, generator=generator, device=image.device) < sigma
+    if kind == "masking":
+        return image.masked_fill(hit, 0.0)
+    white = torch.rand(image.shape, generator=generator, device=image.device) < 0.5
+    return torch.where(hit, white.float(), image)
+
+
+def loss(config: Config) -> Callable[[nn.Module, tuple[Tensor]], Tensor]:
+    """Mean squared error of a pixel, after noise of a strength drawn for each image from the config's range."""
+
+    def of(model: nn.Module, batch: tuple[Tensor]) -> Tensor:
+        (image,) = batch
+        span = config.sigma_max - config.sigma_min
+        sigma = config.sigma_min + span * torch.rand(len(image), 1, 1, 1, device=image.device)
+        return F.mse_loss(model(corrupt(image, config.noise, sigma)), image)
+
+    return of
+
+
+def noisy(config: Config, images: Tensor, sigma: float) -> Tensor:
+    """Bytes (N, C, H, W) to pixels with the noise that figures are measured with."""
+    generator = torch.Generator().manual_seed(SEED)
+    strength = torch.full((1, 1, 1, 1), sigma)
+    return corrupt(layers.pixels(images.cpu())[0], config.noise, strength, generator)
+
+
+def figures(run: zoo.Run, images: Tensor) -> dict[str, Any]:
+    """PSNR of the denoised images at each strength, and of the noisy ones beside it.
+
+    From squared errors pooled over all pixels of all images, with a peak of 1; the input is not clipped.
+    """
+
+    def measure(model: nn.Module, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+        corrupted, clean = batch
+        return {"error": (model(corrupted) - clean).square().flatten(1).mean(1)}
+
+    clean = layers.pixels(images.cpu())[0]
+    found: dict[str, Any] = {}
+    before: dict[str, float] = {}
+    for sigma in SIGMAS:
+        corrupted = noisy(run.config, images, sigma)
+        batches = zoo.Batches(corrupted, clean, batch_size=EVALUATION_BATCH, shuffle=False)
+        found[f"psnr_sigma_{sigma}"] = psnr(zoo.score(run, measure, batches)["error"].double().mean().item())
+        before[f"psnr_sigma_{sigma}"] = psnr((corrupted - clean).double().square().mean().item())
+    return {**found, "noisy_input": before}
+
+
+def psnr(error: float) -> float:
+    """Peak signal-to-noise ratio in dB of a mean squared error of pixels in [0, 1]."""
+    return -10 * math.log10(error)
+
+
+@torch.inference_mode()
+def clean(run: zoo.Run, paths: Sequence[str]) -> list[dict[str, Any]]:
+    """The cleaned image of each image file.
+
+    Raises:
+        InputError: a file is no image, or blank; all files are read before one answer is given.
+    """
+    prepared = [prepare(path, run.info) for path in paths]
+    image = torch.stack([torch.from_numpy(pixels)[None] for pixels, _ in prepared])
+    results = []
+    for path, (_, note), before, after in zip(paths, prepared, image, run.model(image), strict=True):
+        removed = (after - before).square().mean().sqrt().item()
+        text = f"changed by {removed:.3f} a pixel{note}"
+        results.append({"input": path, "text": text, "removed_rms": removed, "image": after})
+    return results
+
+
+def _scale(width: int, blocks: int) -> nn.Sequential:
+    return nn.Sequential(*(layers.Residual(width) for _ in range(blocks)))

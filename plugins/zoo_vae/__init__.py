@@ -1,0 +1,1 @@
+"""The plugin vae: a generative model of binary images."""
