@@ -215,13 +215,15 @@ def test_a_full_disk_leaves_no_litter(hub: Hub, entry: Entry, capfd: pytest.Capt
 
 
 def test_a_cache_that_cannot_be_written_can_be_read(
-    entry: Entry, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    entry: Entry, tmp_path_factory: pytest.TempPathFactory, capfd: pytest.CaptureFixture[str]
 ) -> None:
     cache.read(entry)
     other = replace(entry, sha256=hashlib.sha256(b"other").hexdigest())
     folder = Path(cache.folder()).parent
-    for parent in [*reversed(folder.relative_to("/tmp").parents)]:
-        (Path("/tmp") / parent).chmod(0o755)
+    base = tmp_path_factory.getbasetemp().parent
+    for parent in folder.parents:
+        if base in (parent, *parent.parents):
+            parent.chmod(0o755)  # pytest closes its folders to all others
     subprocess.run(["chmod", "-R", "a+rX,a-w", str(folder)], check=True)
 
     def as_nobody(work: Callable[[], object]) -> Callable[[], object]:

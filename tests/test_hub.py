@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -189,11 +190,15 @@ def test_a_commit_whose_answer_was_lost_is_not_made_twice(hub: Hub, run: Path) -
 def test_a_commit_of_someone_else_meanwhile_is_not_written_over(hub: Hub, run: Path) -> None:
     from huggingface_hub import HfApi
 
+    def commit_once_the_push_has_begun() -> None:
+        while not any("/preupload/" in line["path"] for line in hub.log()):
+            time.sleep(0.02)
+        HfApi().upload_file(repo_id="me/digits", path_or_fileobj=b"x", path_in_repo="config.json")
+
     zoo.push(CNN, "hf://me/digits")
-    hub.faults({"path": "/preupload/", "times": 1, "hang": 2.0})
-    other = threading.Timer(
-        0.7, lambda: HfApi().upload_file(repo_id="me/digits", path_or_fileobj=b"x", path_in_repo="config.json")
-    )
+    hub.reset()
+    hub.faults({"path": "/preupload/", "times": 1, "hang": 3.0})
+    other = threading.Thread(target=commit_once_the_push_has_begun)
     other.start()
     with pytest.raises(TransferError, match="someone else changed the repository meanwhile"):
         zoo.push(str(run), "hf://me/digits")
