@@ -86,7 +86,7 @@ def print_table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> No
 
 
 def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
-    """KEY=VALUE pairs; a value is read as TOML (numbers, true, [1, 2]), and as plain text where it is none.
+    """KEY=VALUE pairs; a value is read as TOML (numbers, true, [1, 2]), as a number, or as plain text.
 
     Raises:
         ConfigError: a setting without "=".
@@ -99,8 +99,16 @@ def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
         try:
             found[key.strip()] = tomllib.loads(f"value = {value}")["value"]
         except tomllib.TOMLDecodeError:
-            found[key.strip()] = value
+            found[key.strip()] = _number(value)
     return found
+
+
+def _number(text: str) -> float | str:
+    """A number that TOML does not take, such as .5, or the text itself."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def parse_tolerances(tolerances: Sequence[str]) -> dict[str, float]:
