@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hub_server import Hub
 
+import zoo
 from zoo.environment import data_folder
 
 ROOT = Path(__file__).parent.parent
@@ -87,6 +88,16 @@ def perceptron(perceptron_site: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """The installed example plugin, for child processes."""
     monkeypatch.setenv("PYTHONPATH", perceptron_site)
     return perceptron_site
+
+
+@pytest.fixture(scope="session")
+def small_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of the real cnn-mnist, small."""
+    tiny = {"channels": (4,), "kernels": (4,), "strides": (2,), "paddings": (0,), "pools": (1,), "image_size": 22}
+    config = {**tiny, "epochs": 1, "precision": "float32"}
+    trained = zoo.train("cnn-mnist", "digits", config=config, out=tmp_path_factory.mktemp("runs"))
+    assert trained is not None
+    return trained.run
 
 
 @pytest.fixture(scope="session")

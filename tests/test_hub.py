@@ -38,16 +38,6 @@ SENT = {"README.md", "config.json", "manifest.json", "metrics.json", "weights.sa
 CNN = "cnn-mnist:digits"
 
 
-@pytest.fixture(scope="session")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run of the real cnn-mnist, small."""
-    tiny = {"channels": (4,), "kernels": (4,), "strides": (2,), "paddings": (0,), "pools": (1,), "image_size": 22}
-    config = {**tiny, "epochs": 1, "precision": "float32"}
-    trained = zoo.train("cnn-mnist", "digits", config=config, out=tmp_path_factory.mktemp("runs"))
-    assert trained is not None
-    return trained.run
-
-
 def commits(hub: Hub) -> int:
     return sum("/commit/" in line["path"] for line in hub.log())
 
@@ -56,9 +46,9 @@ def downloads(hub: Hub, name: str = "weights.safetensors") -> list[dict[str, Any
     return [line for line in hub.log() if line["method"] == "GET" and line["path"].endswith(name)]
 
 
-def test_what_is_pushed_can_be_pulled_by_anyone_and_gives_the_same_figures(hub: Hub, run: Path) -> None:
-    (run / ".env").write_text("SECRET=1")
-    pushed = zoo.push(str(run), "hf://me/digits")
+def test_what_is_pushed_can_be_pulled_by_anyone_and_gives_the_same_figures(hub: Hub, small_run: Path) -> None:
+    (small_run / ".env").write_text("SECRET=1")
+    pushed = zoo.push(str(small_run), "hf://me/digits")
     assert pushed.address.startswith("hf://me/digits@")
     assert set(pushed.files) == SENT
     listed = publications.find("hf://me/digits")
@@ -66,7 +56,7 @@ def test_what_is_pushed_can_be_pulled_by_anyone_and_gives_the_same_figures(hub: 
     assert (listed.sha256, listed.metrics) == (pushed.entry.sha256, pushed.entry.metrics)
     pulled = zoo.pull("hf://me/digits")
     assert pulled.path == cache.path_of(pushed.entry.sha256)
-    ours, theirs = zoo.load(str(run)).state_dict(), zoo.load(pushed.address).state_dict()
+    ours, theirs = zoo.load(str(small_run)).state_dict(), zoo.load(pushed.address).state_dict()
     assert all(torch.equal(theirs[name], tensor) for name, tensor in ours.items())
     found = zoo.evaluate(pushed.address)
     assert found.claims
@@ -75,9 +65,9 @@ def test_what_is_pushed_can_be_pulled_by_anyone_and_gives_the_same_figures(hub: 
 
 
 def test_the_entry_that_push_prints_lists_the_weights(
-    hub: Hub, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cli: Cli
+    hub: Hub, small_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cli: Cli
 ) -> None:
-    done = cli("push", str(run), "--to", "hf://me/digits", "--tag", "mine", "--tolerance", "accuracy=0.01")
+    done = cli("push", str(small_run), "--to", "hf://me/digits", "--tag", "mine", "--tolerance", "accuracy=0.01")
     registry = tmp_path / "registry.toml"
     registry.write_text(done.stdout)
     entry = catalog.read(registry)["cnn-mnist:mine"]
@@ -92,22 +82,22 @@ def test_published_weights_can_be_pushed_on(hub: Hub) -> None:
     assert zoo.pull("hf://me/copy").sha256 == catalog.find(CNN).sha256 == pushed.entry.sha256
 
 
-def test_pushing_again_commits_nothing(hub: Hub, run: Path) -> None:
-    first = zoo.push(str(run), "hf://me/digits")
+def test_pushing_again_commits_nothing(hub: Hub, small_run: Path) -> None:
+    first = zoo.push(str(small_run), "hf://me/digits")
     hub.reset()
-    assert zoo.push(str(run), "hf://me/digits").address == first.address
+    assert zoo.push(str(small_run), "hf://me/digits").address == first.address
     assert commits(hub) == 0
 
 
-def test_a_dry_run_sends_nothing(hub: Hub, run: Path) -> None:
-    pushed = zoo.push(str(run), "hf://me/digits", dry_run=True)
+def test_a_dry_run_sends_nothing(hub: Hub, small_run: Path) -> None:
+    pushed = zoo.push(str(small_run), "hf://me/digits", dry_run=True)
     assert not pushed.sent
     assert set(pushed.files) == SENT
     assert hub.log() == []
 
 
-def test_a_branch_and_old_commits_stay_readable(hub: Hub, run: Path, cli: Cli) -> None:
-    main = zoo.push(str(run), "hf://me/digits")
+def test_a_branch_and_old_commits_stay_readable(hub: Hub, small_run: Path, cli: Cli) -> None:
+    main = zoo.push(str(small_run), "hf://me/digits")
     cli("push", CNN, "--to", "hf://me/digits", "--revision", "second")
     other = zoo.push(CNN, "hf://me/digits@second")
     assert publications.find("hf://me/digits").sha256 == main.entry.sha256
@@ -115,8 +105,8 @@ def test_a_branch_and_old_commits_stay_readable(hub: Hub, run: Path, cli: Cli) -
     assert publications.find(main.address).sha256 != publications.find(other.address).sha256
 
 
-def test_a_private_repository_is_the_owners_alone(hub: Hub, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    zoo.push(str(run), "hf://me/secret", private=True)
+def test_a_private_repository_is_the_owners_alone(hub: Hub, small_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    zoo.push(str(small_run), "hf://me/secret", private=True)
     assert zoo.pull("hf://me/secret").size
     hub.tokens({"hf_other": "other"})
     for token in ("hf_other", ""):
@@ -125,7 +115,7 @@ def test_a_private_repository_is_the_owners_alone(hub: Hub, run: Path, monkeypat
         with pytest.raises(TransferError, match="no such repository, or it is private"):
             zoo.pull("hf://me/secret")
     monkeypatch.setenv("HF_TOKEN", TOKEN)
-    zoo.push(str(run), "hf://me/open")
+    zoo.push(str(small_run), "hf://me/open")
     hub.reset()
     with pytest.raises(TransferError, match="is public; --private was given"):
         zoo.push(CNN, "hf://me/open", private=True)
@@ -172,22 +162,22 @@ def faulty(**rule: Any) -> Callable[[Hub, pytest.MonkeyPatch], None]:
     ],
 )
 def test_a_push_that_fails_says_why(
-    hub: Hub, run: Path, monkeypatch: pytest.MonkeyPatch, to: str, prepare: Callable[..., None], words: str
+    hub: Hub, small_run: Path, monkeypatch: pytest.MonkeyPatch, to: str, prepare: Callable[..., None], words: str
 ) -> None:
     prepare(hub, monkeypatch)
     with pytest.raises(TransferError, match=words) as caught:
-        zoo.push(str(run), to)
+        zoo.push(str(small_run), to)
     assert TOKEN not in str(caught.value)
 
 
-def test_a_commit_whose_answer_was_lost_is_not_made_twice(hub: Hub, run: Path) -> None:
+def test_a_commit_whose_answer_was_lost_is_not_made_twice(hub: Hub, small_run: Path) -> None:
     hub.faults({"path": "/commit/", "times": 1, "drop_after": True})
-    pushed = zoo.push(str(run), "hf://me/digits")
+    pushed = zoo.push(str(small_run), "hf://me/digits")
     assert commits(hub) == 1
     assert zoo.pull(pushed.address).sha256 == pushed.entry.sha256
 
 
-def test_a_commit_of_someone_else_meanwhile_is_not_written_over(hub: Hub, run: Path) -> None:
+def test_a_commit_of_someone_else_meanwhile_is_not_written_over(hub: Hub, small_run: Path) -> None:
     from huggingface_hub import HfApi
 
     def commit_once_the_push_has_begun() -> None:
@@ -201,32 +191,32 @@ def test_a_commit_of_someone_else_meanwhile_is_not_written_over(hub: Hub, run: P
     other = threading.Thread(target=commit_once_the_push_has_begun)
     other.start()
     with pytest.raises(TransferError, match="someone else changed the repository meanwhile"):
-        zoo.push(str(run), "hf://me/digits")
+        zoo.push(str(small_run), "hf://me/digits")
     other.join()
 
 
-def test_a_push_that_ended_between_upload_and_commit_goes_on(hub: Hub, run: Path) -> None:
+def test_a_push_that_ended_between_upload_and_commit_goes_on(hub: Hub, small_run: Path) -> None:
     hub.faults({"path": "/commit/", "times": -1, "status": 500})
     with pytest.raises(TransferError):
-        zoo.push(str(run), "hf://me/digits")
+        zoo.push(str(small_run), "hf://me/digits")
     hub.reset()
     with pytest.raises(TransferError, match=r"has no manifest\.json"):
         zoo.pull("hf://me/digits")
-    zoo.push(str(run), "hf://me/digits")
+    zoo.push(str(small_run), "hf://me/digits")
     assert not [line for line in hub.log() if line["method"] == "PUT"], "the weights were sent twice"
     assert zoo.pull("hf://me/digits").size
 
 
-def test_what_arrives_changed_is_noticed(hub: Hub, run: Path) -> None:
+def test_what_arrives_changed_is_noticed(hub: Hub, small_run: Path) -> None:
     hub.faults({"path": "/paths-info/", "times": -1, "status": 200, "body": "[]"})
     with pytest.raises(TransferError, match="did not arrive as it was sent"):
-        zoo.push(str(run), "hf://me/digits")
+        zoo.push(str(small_run), "hf://me/digits")
 
 
 @pytest.fixture
-def pushed(hub: Hub, run: Path) -> str:
+def pushed(hub: Hub, small_run: Path) -> str:
     """Something to pull; the log and the cache know nothing of it."""
-    address = zoo.push(str(run), "hf://me/digits").address
+    address = zoo.push(str(small_run), "hf://me/digits").address
     hub.reset()
     return address
 
@@ -340,10 +330,12 @@ def test_a_hostile_manifest_is_refused(hub: Hub, tmp_path: Path, name: str) -> N
     assert cache.listing() == []
 
 
-def test_a_manifest_may_name_any_model_but_only_installed_code_is_run(hub: Hub, run: Path, tmp_path: Path) -> None:
+def test_a_manifest_may_name_any_model_but_only_installed_code_is_run(
+    hub: Hub, small_run: Path, tmp_path: Path
+) -> None:
     from huggingface_hub import HfApi
 
-    place = addresses.folder(zoo.push(str(run), "hf://me/digits").address).join("manifest.json")
+    place = addresses.folder(zoo.push(str(small_run), "hf://me/digits").address).join("manifest.json")
     said = json.loads(hub_client.read(place, 10**6) or b"")
     said["id"] = "os-system:x"
     (tmp_path / "manifest.json").write_text(json.dumps(said))
@@ -367,15 +359,15 @@ def test_the_card_can_be_read_back(hub: Hub, pushed: str) -> None:
     assert entry.command in card.text
 
 
-def test_only_a_finished_run_of_real_files_is_pushed(hub: Hub, run: Path, tmp_path: Path) -> None:
+def test_only_a_finished_run_of_real_files_is_pushed(hub: Hub, small_run: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
-    shutil.copytree(run, copy)
+    shutil.copytree(small_run, copy)
     (copy / runs.WEIGHTS).unlink()
-    (copy / runs.WEIGHTS).symlink_to(run / runs.WEIGHTS)
+    (copy / runs.WEIGHTS).symlink_to(small_run / runs.WEIGHTS)
     with pytest.raises(RunError, match="is a link"):
         zoo.push(str(copy), "hf://me/x")
     (copy / runs.WEIGHTS).unlink()
-    (copy / runs.WEIGHTS).write_bytes((run / runs.WEIGHTS).read_bytes()[:-1] + b"\7")
+    (copy / runs.WEIGHTS).write_bytes((small_run / runs.WEIGHTS).read_bytes()[:-1] + b"\7")
     with pytest.raises(WeightsError, match="is not the file"):
         zoo.push(str(copy), "hf://me/x")
     record = json.loads((copy / "run.json").read_text())
@@ -383,22 +375,22 @@ def test_only_a_finished_run_of_real_files_is_pushed(hub: Hub, run: Path, tmp_pa
     with pytest.raises(RunError, match="is not finished"):
         zoo.push(str(copy), "hf://me/x")
     with pytest.raises(RunError, match="has no metric acuracy"):
-        zoo.push(str(run), "hf://me/x", tolerances={"acuracy": 0.1})
+        zoo.push(str(small_run), "hf://me/x", tolerances={"acuracy": 0.1})
     with pytest.raises(AddressError):
-        zoo.push(str(run), "me/x")
+        zoo.push(str(small_run), "me/x")
     assert hub.log() == []
 
 
 def test_the_token_is_nowhere_to_be_found(
-    hub: Hub, run: Path, cli: Cli, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    hub: Hub, small_run: Path, cli: Cli, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Through passing and failing pushes and pulls, with all the debugging there is."""
     loud = {"HF_DEBUG": "1", "HF_HUB_VERBOSITY": "debug", "ZOO_DEBUG": ""}
     said = []
     for arguments, code, extra in [
-        (["push", str(run), "--to", "hf://me/digits"], 0, {}),
-        (["push", str(run), "--to", "hf://other/digits"], 1, {}),
-        (["push", str(run), "--to", "hf://me/digits"], 1, {"HF_TOKEN": f"{TOKEN}\tX"}),
+        (["push", str(small_run), "--to", "hf://me/digits"], 0, {}),
+        (["push", str(small_run), "--to", "hf://other/digits"], 1, {}),
+        (["push", str(small_run), "--to", "hf://me/digits"], 1, {"HF_TOKEN": f"{TOKEN}\tX"}),
         (["pull", "hf://me/digits"], 0, {}),
         (["pull", "hf://me/none"], 1, {}),
         (["pull", "hf://me/digits"], 1, {"HF_TOKEN": f"{TOKEN}\tX", "ZOO_CACHE": str(tmp_path / "other")}),
@@ -411,7 +403,7 @@ def test_the_token_is_nowhere_to_be_found(
     trace = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **loud, "ZOO_DEBUG": "1"})
     assert "Traceback" in trace.stderr
     assert TOKEN not in trace.stdout + trace.stderr
-    for folder in (run, Path.cwd(), cache.folder().parent):
+    for folder in (small_run, Path.cwd(), cache.folder().parent):
         for path in folder.rglob("*"):
             assert not path.is_file() or TOKEN.encode() not in path.read_bytes(), path
     for line in hub.log():

@@ -124,23 +124,14 @@ def test_nothing_breaks_out_of_the_card(hostile: str) -> None:
     assert "<script>" not in card.text.replace(f"    {hostile}", "")  # an indented line is code, and shown as it is
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    tiny = {"channels": (4,), "kernels": (4,), "strides": (2,), "paddings": (0,), "pools": (1,), "image_size": 22}
-    config = {**tiny, "epochs": 1, "precision": "float32"}
-    trained = zoo.train("cnn-mnist", "digits", config=config, out=tmp_path_factory.mktemp("runs"))
-    assert trained is not None
-    return trained.run
-
-
-def test_a_figure_that_is_not_finite_is_not_published(run: Path) -> None:
-    record, _ = runs.read(run)
-    before = (run / "run.json").read_text()
-    (run / "run.json").write_text(json.dumps({**record, "metrics": {**record["metrics"], "accuracy": None}}))
+def test_a_figure_that_is_not_finite_is_not_published(small_run: Path) -> None:
+    record, _ = runs.read(small_run)
+    before = (small_run / "run.json").read_text()
+    (small_run / "run.json").write_text(json.dumps({**record, "metrics": {**record["metrics"], "accuracy": None}}))
     with pytest.raises(RunError, match="accuracy is not a finite number"):
-        pushing.entry_of(str(run), "x", "package:zoo/x")
-    (run / "run.json").write_text(before)
-    assert pushing.entry_of(str(run), None, "package:zoo/x").id == "cnn-mnist:digits"
+        pushing.entry_of(str(small_run), "x", "package:zoo/x")
+    (small_run / "run.json").write_text(before)
+    assert pushing.entry_of(str(small_run), None, "package:zoo/x").id == "cnn-mnist:digits"
 
 
 def test_kill_of_a_push_leaves_nothing_that_could_be_pulled_or_all_of_it(tmp_path: Path) -> None:

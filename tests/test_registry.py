@@ -43,7 +43,7 @@ def first(line: str, name: str) -> str:
 BROKEN = {
     "raises": (first('raise RuntimeError("no luck")', "raises"), "RuntimeError: no luck"),
     "exits": (first("import sys; sys.exit(3)", "exits"), "SystemExit: 3"),
-    "interrupts": (first("raise KeyboardInterrupt", "interrupts"), "raised KeyboardInterrupt while it was imported"),
+    "interrupts": (first("raise KeyboardInterrupt", "interrupts"), "KeyboardInterrupt, though nobody"),
     "syntax": ("def zoo_model(:\n", "SyntaxError"),
     "needs": (first("import no_such_package", "needs"), "No module named 'no_such_package'"),
     "lacks": (renamed("lacks").replace("def zoo_export", "def export"), "lacks zoo_export"),

@@ -93,8 +93,9 @@ def obtain(entry: Entry) -> Path:
             return path
         except (TransferError, HashMismatchError) as error:
             faults.append(error)
-    kind = HashMismatchError if isinstance(faults[-1], HashMismatchError) else type(faults[-1])
-    raise kind(f"the weights of {entry.id} cannot be had:\n  " + "\n  ".join(str(fault) for fault in faults))
+    raise type(faults[-1])(
+        f"the weights of {entry.id} cannot be had:\n  " + "\n  ".join(str(fault) for fault in faults)
+    )
 
 
 def find(entry: Entry) -> Path | None:

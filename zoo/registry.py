@@ -8,10 +8,8 @@ from __future__ import annotations
 import contextlib
 import importlib
 import json
-import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
@@ -20,14 +18,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pluggy
 
-from zoo import examine, files
+from zoo import examine, files, signals
 from zoo.addresses import SLUG
 from zoo.environment import allowed_plugins, config_folder
 from zoo.errors import PluginError, UnknownNameError, ZooError
 from zoo.spec import ModelSpec
 
 if TYPE_CHECKING:
-    from types import FrameType, ModuleType
+    from types import ModuleType
 
 T = TypeVar("T")
 
@@ -266,36 +264,8 @@ def _call(name: str, hook: str, **arguments: Any) -> Any:
 
 def _import(module: str) -> ModuleType:
     # What a plugin prints while it is imported must not mix with a command's JSON.
-    with contextlib.redirect_stdout(sys.stderr), _own_interrupts_only():
+    with contextlib.redirect_stdout(sys.stderr), signals.user_interrupts_only():
         return importlib.import_module(module)
-
-
-@contextlib.contextmanager
-def _own_interrupts_only() -> Iterator[None]:
-    """The user's Ctrl-C ends the block as ever; a KeyboardInterrupt that a plugin raises by itself is its fault."""
-    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler or not _in_main_thread():
-        yield
-        return
-    pressed = False
-
-    def press(number: int, frame: FrameType | None) -> None:
-        nonlocal pressed
-        pressed = True
-        signal.default_int_handler(number, frame)
-
-    signal.signal(signal.SIGINT, press)
-    try:
-        yield
-    except KeyboardInterrupt as error:
-        if pressed:
-            raise
-        raise PluginError("raised KeyboardInterrupt while it was imported") from error
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def _in_main_thread() -> bool:
-    return threading.current_thread() is threading.main_thread()
 
 
 def _owner(entry: EntryPoint) -> str:

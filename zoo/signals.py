@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
+from collections.abc import Iterator
 from types import FrameType
 from typing import Any, Self
 
@@ -31,3 +33,32 @@ class Signals:
         if self.received is not None:
             raise KeyboardInterrupt
         self.received = number
+
+
+@contextlib.contextmanager
+def user_interrupts_only() -> Iterator[None]:
+    """The user's Ctrl-C ends the block as ever; a KeyboardInterrupt that its code raises by itself is an error of it.
+
+    Raises:
+        RuntimeError: the code raised KeyboardInterrupt.
+    """
+    handled = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if not handled or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    pressed = False
+
+    def press(number: int, frame: FrameType | None) -> None:
+        nonlocal pressed
+        pressed = True
+        signal.default_int_handler(number, frame)
+
+    signal.signal(signal.SIGINT, press)
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        if pressed:
+            raise
+        raise RuntimeError("KeyboardInterrupt, though nobody interrupted it") from error
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
