@@ -87,11 +87,10 @@ def loss(config: Config) -> Callable[[nn.Module, tuple[Tensor, Tensor]], dict[st
 
 
 class Augment:
-    """Bytes to pixels in [0, 1], each image distorted at random: by one bilinear resampling, then in its strokes.
+    """Bytes to pixels in [0, 1], each image turned, scaled, shifted and bent at random by one bilinear resampling.
 
     Affine and elastic distortions as in Simard, Steinkraus & Platt 2003; the elastic field is noise on a coarse grid,
-    smoothly enlarged, which costs less than smoothing a fine one. Strokes get thicker or thinner, and their edges
-    sharper or softer: a mean over 3x3 pixels is mixed in, then the contrast is stretched and shifted.
+    smoothly enlarged, which costs less than smoothing a fine one.
     """
 
     COARSE = 5
@@ -108,29 +107,16 @@ class Augment:
             noise = torch.randn(len(pixels), 2, self.COARSE, self.COARSE, device=pixels.device)
             field = F.interpolate(noise, size=pixels.shape[-2:], mode="bicubic", align_corners=True)
             grid = grid + field.permute(0, 2, 3, 1) * (config.elastic * 2 / config.image_size)
-        return self._stroked(F.grid_sample(pixels, grid, align_corners=False)), label
-
-    def _stroked(self, pixels: Tensor) -> Tensor:
-        """(B, 1, H, W), each image with strokes of its own width."""
-        strength = self.config.stroke
-        if not strength:
-            return pixels
-        soften, stretch, shift = torch.rand(3, len(pixels), 1, 1, 1, device=pixels.device)
-        soft = F.avg_pool2d(pixels, 3, stride=1, padding=1)
-        mixed = torch.lerp(pixels, soft, 0.6 * strength * soften)
-        moved = mixed * (1 + strength * stretch) + 0.25 * strength * (2 * shift - 1) * (soft > 0.02)  # not the ground
-        drawn: Tensor = moved.clamp(0, 1)
-        return drawn
+        return F.grid_sample(pixels, grid, align_corners=False), label
 
     def _affine(self, pixels: Tensor) -> Tensor:
         """(B, 2, 3): where each output pixel is read from."""
         count, config = len(pixels), self.config
-        turn, wide, high, right, down, lean = 2 * torch.rand(6, count, device=pixels.device) - 1
+        turn, wide, high, right, down = 2 * torch.rand(5, count, device=pixels.device) - 1
         angle = turn * math.radians(config.rotation)
         wide, high = 1 + wide * config.scaling, 1 + high * config.scaling
         shift = torch.stack([right, down], 1) * (config.translation * 2 / config.image_size)
-        leaning = (config.shear * lean - angle.sin()) * high
-        matrix = torch.stack([angle.cos() * wide, leaning, angle.sin() * wide, angle.cos() * high], 1)
+        matrix = torch.stack([angle.cos() * wide, -angle.sin() * high, angle.sin() * wide, angle.cos() * high], 1)
         return torch.cat([matrix.view(count, 2, 2), shift[:, :, None]], 2)
 
 

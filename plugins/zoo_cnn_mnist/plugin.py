@@ -40,13 +40,6 @@ class Config(zoo.Config):
         default=0.1, doc="augmentation: largest relative change of width and of height", ge=0, lt=1
     )
     elastic: float = zoo.field(default=0.25, doc="augmentation: spread of a smooth random distortion in pixels", ge=0)
-    shear: float = zoo.field(default=0.15, doc="augmentation: largest lean, in pixels sideways a pixel down", ge=0)
-    stroke: float = zoo.field(
-        default=1.0,
-        doc="augmentation: change of stroke width and of contrast; 1: as much as handwriting has",
-        ge=0,
-        le=1,
-    )
     val_size: int = zoo.field(default=0, doc="training images held out to choose by; 0: train on all", ge=0)
 
     def check(self) -> None:
@@ -80,10 +73,7 @@ def zoo_model() -> zoo.ModelSpec:
         paper="LeCun, Bottou, Bengio, Haffner: Gradient-based learning applied to document recognition, 1998",
         config=Config,
         datasets=("mnist", "digits"),
-        recipes={
-            # Eight pixels wide before they were enlarged, digits have no strokes to speak of.
-            "digits": {"epochs": 30, "batch_size": 64, "lr": 4e-3, "ema_decay": 0.98, "shear": 0.0, "stroke": 0.0}
-        },
+        recipes={"digits": {"epochs": 30, "batch_size": 64, "lr": 4e-3, "ema_decay": 0.98}},
         metrics=(
             zoo.Metric("accuracy", "max", "share of images whose most probable class is the right one"),
             zoo.Metric("cross_entropy", "min", "mean negative log-probability of the right class", "nats"),
