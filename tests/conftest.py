@@ -118,6 +118,19 @@ def hub(_hub: Hub, monkeypatch: pytest.MonkeyPatch) -> Hub:
     return _hub
 
 
+def in_child(work: Callable[[], object]) -> int:
+    """Runs work in a forked process, which has everything imported; its exit code."""
+    process = os.fork()
+    if process == 0:
+        try:
+            work()
+            os._exit(0)
+        except BaseException as error:
+            os.write(2, f"{type(error).__name__}: {error}".encode())
+            os._exit(9)
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+
+
 @pytest.fixture
 def mnist() -> None:
     """Skips where there is no MNIST."""

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import Cli
+from conftest import Cli, in_child
 from hub_server import Hub
 
 from zoo import cache, download, files, weights
@@ -60,19 +60,6 @@ def requests(hub: Hub) -> int:
 
 def kept() -> list[str]:
     return sorted(path.name for path in cache.folder().glob("*") if not path.name.startswith(".locks"))
-
-
-def in_child(work: Callable[[], object]) -> int:
-    """Runs work in a forked process, which has everything imported; its exit code."""
-    process = os.fork()
-    if process == 0:
-        try:
-            work()
-            os._exit(0)
-        except BaseException as error:
-            os.write(2, f"{type(error).__name__}: {error}".encode())
-            os._exit(9)
-    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
 
 
 def test_weights_are_fetched_once_and_read_often(hub: Hub, entry: Entry) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import os
+import resource
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -17,7 +19,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import TOKEN, Cli
+from conftest import TOKEN, Cli, in_child
 from hub_server import Hub
 
 import zoo
@@ -275,6 +277,20 @@ def test_another_file_of_the_same_size_is_refused(hub: Hub, pushed: str) -> None
     assert cache.listing() == []
     hub.faults({"path": "resolve.*weights", "times": 1, "corrupt": True})
     assert zoo.pull(pushed).size
+
+
+def test_a_full_disk_is_named_and_leaves_nothing(hub: Hub, pushed: str, capfd: pytest.CaptureFixture[str]) -> None:
+    publications.find(pushed)
+
+    def limited() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
+        zoo.pull(pushed)
+
+    assert in_child(limited) == 9
+    assert "CacheError: cannot write" in (said := capfd.readouterr().err)
+    assert "no space is left" in said
+    assert cache.listing() == []
 
 
 def test_the_token_does_not_follow_a_redirect_to_another_host(hub: Hub, pushed: str) -> None:

@@ -8,6 +8,7 @@ The token comes from the client's own places, and is never handed on, kept or sh
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import shutil
 import sys
@@ -71,7 +72,7 @@ def fetch(address: Address, path: Path) -> None:
         )
         Path(found).replace(path)
     except Exception as error:
-        if type(error) is OSError:  # of the disk; all of the client's own are subclasses
+        if _of_the_disk(error):
             raise
         raise _explained(error, address) from error
     finally:
@@ -286,6 +287,12 @@ def _explained(error: Exception, address: Address) -> ZooError:
     else:
         what = f"the Hub cannot be reached ({type(error).__name__}). Next: look at the network, or work --offline"
     return TransferError(f"{address}: {what}.")
+
+
+def _of_the_disk(error: Exception) -> bool:
+    """Whether it is about a file here; the client's own exceptions are OSErrors too, without a file or a number."""
+    full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return isinstance(error, OSError) and (error.filename is not None or error.errno in full)
 
 
 def _page(response: Any, address: Address) -> str:
