@@ -42,10 +42,10 @@ def user_interrupts_only() -> Iterator[None]:
     Raises:
         RuntimeError: the code raised KeyboardInterrupt.
     """
-    handled = signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    if not handled or threading.current_thread() is not threading.main_thread():
-        yield
-        return
+    in_main = threading.current_thread() is threading.main_thread()  # only there does Python deliver signals
+    handler = signal.getsignal(signal.SIGINT)
+    ours = in_main and handler is signal.default_int_handler
+    unknown = in_main and not ours and callable(handler)  # another's handler, which may well raise it for the user
     pressed = False
 
     def press(number: int, frame: FrameType | None) -> None:
@@ -53,12 +53,14 @@ def user_interrupts_only() -> Iterator[None]:
         pressed = True
         signal.default_int_handler(number, frame)
 
-    signal.signal(signal.SIGINT, press)
+    if ours:
+        signal.signal(signal.SIGINT, press)
     try:
         yield
     except KeyboardInterrupt as error:
-        if pressed:
+        if pressed or unknown:
             raise
         raise RuntimeError("KeyboardInterrupt, though nobody interrupted it") from error
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        if ours:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
