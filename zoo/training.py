@@ -98,7 +98,7 @@ def resolve(
     """
     spec = plugin.spec
     name = dataset or spec.datasets[0]
-    if name not in spec.datasets:
+    if not datasets.matches(name, spec.datasets):
         raise UnknownNameError(f"data set of {spec.name}", name, spec.datasets)
     layers = [(f"recipe for {name}", spec.recipes.get(name, {})), *_layers(config_file, config)]
     return name, *configs.resolve(spec.config, layers)

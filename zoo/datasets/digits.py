@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from zoo.datasets import DatasetSpec
+from zoo.datasets.specs import DatasetSpec
 
 TEST_EXAMPLES = 360
 

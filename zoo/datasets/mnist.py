@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import Tensor
 
-from zoo.datasets import DatasetSpec
+from zoo.datasets.specs import DatasetSpec
 from zoo.datasets.torchvision import torchvision_datasets
 
 TIMEOUT_SECONDS = 20.0
