@@ -22,7 +22,7 @@ LARGE = 10_000_000
 CHUNK = 65536
 BAD_TOKEN = "Invalid credentials in Authorization header"
 LOGIN_PAGE = b"<html><body>Welcome to the airport. Please login.</body></html>"
-ACTIONS = {"status", "cut", "corrupt", "html", "redirect", "ignore_range", "hang", "drop_after"}
+ACTIONS = {"status", "cut", "corrupt", "html", "redirect", "ignore_range", "hang", "drop_after", "pad"}
 
 
 @dataclass
@@ -438,6 +438,8 @@ def perform_faulty(service: Service, call: Call, fault: Fault) -> Answer:
         case "corrupt" if answer.body:
             middle = len(answer.body) // 2
             answer.body = answer.body[:middle] + bytes([answer.body[middle] ^ 1]) + answer.body[middle + 1 :]
+        case "pad" if answer.body:
+            answer.body += bytes(fault.value)
         case "redirect" if answer.status in (200, 206):
             kept = {name: value for name, value in answer.headers.items() if name.startswith(("X-", "ETag"))}
             return Answer(302, kept | {"Location": service.cdn + call.path})

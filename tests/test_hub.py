@@ -279,6 +279,14 @@ def test_another_file_of_the_same_size_is_refused(hub: Hub, pushed: str) -> None
     assert zoo.pull(pushed).size
 
 
+def test_a_file_longer_than_published_is_not_taken_in(hub: Hub, pushed: str) -> None:
+    publications.find(pushed)
+    hub.faults({"method": "GET", "path": "resolve.*weights", "times": -1, "pad": 10**6})
+    with pytest.raises(TransferError, match=r"weights.safetensors: it is longer than the \d+ bytes"):
+        zoo.pull(pushed)
+    assert cache.listing() == []
+
+
 def test_a_full_disk_is_named_and_leaves_nothing(hub: Hub, pushed: str, capfd: pytest.CaptureFixture[str]) -> None:
     publications.find(pushed)
 
@@ -329,7 +337,7 @@ HOSTILE = {
     "another format": (b'{"format": 2, "id": "a:b", "weights": {}, "files": {}}', "has format 2, expected 1"),
     "no hash": (b'{"format": 1, "id": "cnn-mnist:x", "weights": {}, "files": {}}', "lacks sha256"),
     "an id that climbs": (b'{"format": 1, "id": "../x:y", "weights": {}, "files": {}}', "is no id"),
-    "too long": (b" " * 1_000_001, "more than 1000000 bytes"),
+    "too long": (b" " * 1_000_001, "longer than the 1000000 bytes"),
 }
 
 

@@ -175,7 +175,7 @@ def _fetch(address: Address, path: Path, size: int) -> None:
     if address.scheme == "https":
         download.fetch(str(address), path, size)
     elif address.scheme == "hf":
-        hub.fetch(address, path)
+        hub.fetch(address, path, size)
     else:
         storage.fetch(str(address), path, size)
 

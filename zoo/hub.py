@@ -46,11 +46,11 @@ def resolve(address: Address) -> Address:
     return Address("hf", address.place, str(commit), address.path)
 
 
-def fetch(address: Address, path: Path) -> None:
-    """Downloads one file of a commit to `path`; its content is not verified here.
+def fetch(address: Address, path: Path, most: int) -> None:
+    """Downloads one file of a commit to `path`; its content is not verified here, but no more bytes are taken.
 
     Raises:
-        TransferError: see `resolve`; or there is no such file.
+        TransferError: see `resolve`; or there is no such file, or it is longer.
         OSError: `path` cannot be written.
     """
     if offline():
@@ -68,7 +68,7 @@ def fetch(address: Address, path: Path) -> None:
             local_dir=beside,
             token=_token(),
             library_name="plugin-zoo",
-            tqdm_class=_bar(str(address)),
+            tqdm_class=_bar(str(address), most),
         )
         Path(found).replace(path)
     except Exception as error:
@@ -91,11 +91,9 @@ def read(address: Address, largest: int) -> bytes | None:
         raise _explained(error, address) from error
     if not found:
         return None
-    if getattr(found[0], "size", largest + 1) > largest:
-        raise TransferError(f"{address}: more than {largest} bytes; nothing that the zoo publishes there is that long.")
     with tempfile.TemporaryDirectory() as folder:
-        fetch(address, Path(folder) / "file")
-        return (Path(folder) / "file").read_bytes()
+        fetch(address, path := Path(folder) / "file", largest)
+        return path.read_bytes()
 
 
 def push(sent: Mapping[str, Path], address: Address, message: str, private: bool) -> Address:
@@ -228,17 +226,20 @@ def _bars_on_a_terminal_only() -> Iterator[None]:
         bars.enable_progress_bars()
 
 
-def _bar(what: str) -> Any:
-    """A progress bar for the client that shows nothing and tells the zoo's listener."""
+def _bar(what: str, most: int) -> Any:
+    """A progress bar for the client that shows nothing, tells the zoo's listener, and stops what is too long."""
     from tqdm.auto import tqdm
 
     class Bar(tqdm):  # type: ignore[misc]
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             self.so_far, self.whole = int(kwargs.get("initial") or 0), int(kwargs.get("total") or 0)
             super().__init__(*args, **{**kwargs, "disable": True})
+            self.update(0)
 
         def update(self, n: float | None = 1) -> None:
             self.so_far += int(n or 0)
+            if max(self.so_far, self.whole) > most:
+                raise TransferError(f"{what}: it is longer than the {most} bytes that were expected.")
             progress.tell(what, self.so_far, self.whole)
 
     return Bar
@@ -257,8 +258,7 @@ def _explained(error: Exception, address: Address) -> ZooError:
         return TransferError(f"{address}: the Hub does not take this name: {error}")
     if isinstance(error, errors.OfflineModeIsEnabled):
         return OfflineError(f"{address}: nothing may be fetched (HF_HUB_OFFLINE).")
-    response = getattr(error, "response", None)
-    status = getattr(response, "status_code", None)
+    status = getattr(response := getattr(error, "response", None), "status_code", None)
     if isinstance(error, errors.GatedRepoError):
         what = f"access has to be asked for on its page: {_page(response, address)}. Then: hf auth login"
     elif isinstance(error, errors.RepositoryNotFoundError):
@@ -291,7 +291,7 @@ def _explained(error: Exception, address: Address) -> ZooError:
 
 def _of_the_disk(error: Exception) -> bool:
     """Whether it is about a file here; the client's own exceptions are OSErrors too, without a file or a number."""
-    full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    full = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
     return isinstance(error, OSError) and (error.filename is not None or error.errno in full)
 
 
