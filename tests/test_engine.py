@@ -252,6 +252,25 @@ def test_the_average_follows_the_weights(tmp_path: Path) -> None:
     torch.testing.assert_close(weight_now.double(), expected, rtol=0, atol=1e-6)
 
 
+def test_only_plain_numbers_of_a_validation_are_logged(tmp_path: Path) -> None:
+    found = {"accuracy": 1, "by_class": {"a": 0.5}, "collapsed": False}
+    zoo.fit(toy_run(tmp_path), toy_loss, toy_batches(), lambda: found)
+    last = [line for line in log(tmp_path) if line["kind"] == "epoch"][-1]
+    assert {name: value for name, value in last.items() if name.startswith("val_")} == {"val_accuracy": 1.0}
+
+
+def test_a_last_listener_that_fails_is_heard_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    run = toy_run(tmp_path)
+
+    def fail(event: zoo.Event) -> None:
+        raise ZeroDivisionError(event.kind)
+
+    run.listeners.append(fail)
+    zoo.fit(run, toy_loss, toy_batches())
+    assert "a listener failed" in caplog.text
+    assert "ZeroDivisionError" in caplog.text
+
+
 def test_biases_and_norms_do_not_decay() -> None:
     optimizer = optimization.optimizer(toy_run(Path("x")).model, Recipe(weight_decay=0.3))
     assert [(group["weight_decay"], len(group["params"])) for group in optimizer.param_groups] == [(0.3, 2), (0.0, 4)]

@@ -29,7 +29,7 @@ from zoo.errors import InterruptedRunError, RunError, TrainingError
 from zoo.processes import Processes
 from zoo.runs import Run
 from zoo.signals import Signals
-from zoo.spec import Event
+from zoo.spec import Event, numbers
 
 Figures = Tensor | dict[str, Tensor]
 Loss = Callable[[nn.Module, Any], Figures]
@@ -39,14 +39,14 @@ LOGGED_STEPS = 400
 """About so many steps of a run get a line in metrics.jsonl."""
 
 
-def fit(run: Run, loss: Loss, batches: Batches, validate: Callable[[], Mapping[str, float]] | None = None) -> None:
+def fit(run: Run, loss: Loss, batches: Batches, validate: Callable[[], Mapping[str, Any]] | None = None) -> None:
     """Trains `run.model` in place by the run's config and leaves it with the weights to be saved, in eval mode.
 
     Args:
         run: the run; its folder gets checkpoints and metrics.jsonl; if it was stopped before, training goes on there.
         loss: what to minimise on a batch. The model it is given computes in the run's precision.
         batches: the training data.
-        validate: called after each epoch, with the weights to be saved in `run.model`; its figures are logged as val_*.
+        validate: called after each epoch with the weights to be saved in `run.model`; its numbers are logged as val_*.
 
     Raises:
         TrainingError: the loss or a weight is not finite, or memory ran out; the last checkpoint is kept.
@@ -100,7 +100,7 @@ class _Fit:
         run: Run,
         loss: Loss,
         batches: Batches,
-        validate: Callable[[], Mapping[str, float]] | None,
+        validate: Callable[[], Mapping[str, Any]] | None,
         processes: Processes,
         signals: Signals,
     ) -> None:
@@ -165,7 +165,7 @@ class _Fit:
         count = self.per_epoch * self.processes.world
         values = {name: value.item() / count for name, value in sums.items()}
         self._require_finite(values["loss"])
-        values |= {f"val_{name}": value for name, value in self._validate().items()}
+        values |= {f"val_{name}": value for name, value in numbers(self._validate()).items()}
         self.state.sums = {}
         line = {"kind": "epoch", "epoch": epoch + 1, "step": self.state.step, **values}
         self.run.log({**line, "seconds": round(time.monotonic() - begun, 3)})
@@ -258,7 +258,7 @@ class _Fit:
         flag = self.processes.first(torch.tensor(float(chosen == "bfloat16")))
         return "bfloat16" if flag.item() else "float32"
 
-    def _validate(self) -> Mapping[str, float]:
+    def _validate(self) -> Mapping[str, Any]:
         if self.validate is None or not self.run.primary:
             return {}
         kept = copy.deepcopy(self.model.state_dict())

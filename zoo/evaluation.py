@@ -16,6 +16,7 @@ from zoo.entries import Claim
 from zoo.errors import PluginError
 from zoo.loading import OUT, open_model, resolve_device
 from zoo.runs import Run
+from zoo.spec import numbers
 
 
 @dataclass(frozen=True)
@@ -93,8 +94,7 @@ def measure(
     torch.manual_seed(run.seed)
     run.model.to(run.device).eval()
     results = model.expect("zoo_evaluate", dict, run=run)
-    numbers = {name: value for name, value in results.items() if isinstance(value, (int, float))}
-    metrics = {name: float(value) for name, value in numbers.items() if not isinstance(value, bool)}
+    metrics = numbers(results)
     if missing := [metric.name for metric in model.spec.metrics if metric.name not in metrics]:
         raise PluginError(f"{model.plugin}: zoo_evaluate returned no number for {', '.join(missing)}.")
     details = {name: value for name, value in results.items() if name not in metrics}

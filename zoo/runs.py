@@ -13,6 +13,7 @@ runs/<model>/<id>/
 from __future__ import annotations
 
 import json
+import logging
 import os
 import platform
 import shlex
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
     from zoo.datasets import Dataset
 
+log = logging.getLogger(__name__)
 WEIGHTS = "weights.safetensors"
 RECORDED = ("plugin-zoo", "torch", "torchvision", "numpy", "safetensors", "pluggy")
 Listener = Callable[[Event], None]
@@ -108,7 +110,11 @@ class Run:
             except Exception as error:
                 self.listeners.remove(listener)
                 name = getattr(listener, "__module__", repr(listener))
-                self.emit(Event("warning", message=f"a listener failed and is left out from now on: {name}: {error!r}"))
+                message = f"a listener failed and is left out from now on: {name}: {error!r}"
+                if self.listeners:
+                    self.emit(Event("warning", message=message))
+                else:
+                    log.warning(message)
 
     def log(self, line: Mapping[str, Any]) -> None:
         """Appends a line to metrics.jsonl."""

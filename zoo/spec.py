@@ -25,6 +25,12 @@ class Metric:
     unit: str = ""
 
 
+def numbers(results: Mapping[str, Any]) -> dict[str, float]:
+    """The figures among a plugin's results that are plain numbers, which become metrics."""
+    plain = {name: value for name, value in results.items() if isinstance(value, (int, float))}
+    return {name: float(value) for name, value in plain.items() if not isinstance(value, bool)}
+
+
 @dataclass(frozen=True)
 class DatasetInfo:
     """What a model has to know of its data in order to be built: plain JSON, kept in the weights' own metadata.
