@@ -12,16 +12,19 @@ from zoo.errors import ConfigError
 @pytest.mark.parametrize(("shape", "channels"), [((1, 28, 28), (4, 8)), ((3, 16, 32), (4,)), ((1, 8, 8), (2, 3, 4))])
 def test_encoder_and_decoder_are_mirror_images(shape: tuple[int, ...], channels: tuple[int, ...]) -> None:
     image = torch.rand(5, *shape)
-    latent = layers.encoder(shape, channels, 1, 7)(image)
+    blocks = range(len(channels))
+    latent = layers.encoder(shape, channels, blocks, 7)(image)
     assert latent.shape == (5, 7)
-    assert layers.decoder(shape, channels, 1, 7)(latent).shape == image.shape
+    assert layers.decoder(shape, channels, blocks, 7)(latent).shape == image.shape
 
 
 def test_a_size_that_cannot_be_halved_is_refused_with_what_can_be() -> None:
     with pytest.raises(ConfigError, match=r"3 stages.*28 x 28.*at most 2"):
-        layers.encoder((1, 28, 28), (4, 8, 16), 1, 7)
+        layers.encoder((1, 28, 28), (4, 8, 16), (1, 1, 1), 7)
     with pytest.raises(ConfigError, match="0 stages"):
-        layers.decoder((1, 28, 28), (), 1, 7)
+        layers.decoder((1, 28, 28), (), (), 7)
+    with pytest.raises(ConfigError, match="2 stages and blocks 1"):
+        layers.encoder((1, 28, 28), (4, 8), (1,), 7)
 
 
 def test_a_residual_block_adds_to_what_it_is_given() -> None:

@@ -28,33 +28,48 @@ class Residual(nn.Module):
         return x + added
 
 
-def encoder(shape: Sequence[int], channels: Sequence[int], blocks: int, features: int) -> nn.Sequential:
+def encoder(shape: Sequence[int], channels: Sequence[int], blocks: Sequence[int], features: int) -> nn.Sequential:
     """(B, *shape) to (B, features): each stage halves H and W, then has residual blocks; a linear layer ends it.
 
+    Half of the last channels reach it, since most weights would be there otherwise.
+
     Raises:
-        ConfigError: H or W cannot be halved that often.
+        ConfigError: see `smallest`.
     """
-    height, width = smallest(shape, channels)
+    height, width = smallest(shape, channels, blocks)
     layers: list[nn.Module] = []
     before = shape[0]
-    for after in channels:
-        layers += [halve(before, after), *(Residual(after) for _ in range(blocks))]
+    for after, count in zip(channels, blocks, strict=True):
+        layers += [halve(before, after), *residuals(after, count)]
         before = after
-    return nn.Sequential(*layers, *normed(before), nn.Flatten(), nn.Linear(before * height * width, features))
+    neck = max(1, before // 2)
+    layers += [*normed(before), nn.Conv2d(before, neck, 1, bias=False)]
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(neck * height * width, features))
 
 
-def decoder(shape: Sequence[int], channels: Sequence[int], blocks: int, features: int) -> nn.Sequential:
+def decoder(shape: Sequence[int], channels: Sequence[int], blocks: Sequence[int], features: int) -> nn.Sequential:
     """(B, features) to (B, *shape), the mirror image of `encoder`; what comes out is not bounded.
 
     The last stage works at full resolution with half of the first stage's channels, and has no residual blocks.
+
+    Raises:
+        ConfigError: see `smallest`.
     """
-    height, width = smallest(shape, channels)
+    height, width = smallest(shape, channels, blocks)
     before = channels[-1]
-    layers: list[nn.Module] = [nn.Linear(features, before * height * width), nn.Unflatten(1, (before, height, width))]
-    for after in (*reversed(channels[:-1]), max(1, channels[0] // 2)):
-        layers += [*(Residual(before) for _ in range(blocks)), *normed(before), double(before, after)]
+    neck = max(1, before // 2)
+    layers: list[nn.Module] = [nn.Linear(features, neck * height * width), nn.Unflatten(1, (neck, height, width))]
+    layers.append(nn.Conv2d(neck, before, 1, bias=False))
+    widths = (*reversed(channels[:-1]), max(1, channels[0] // 2))
+    for after, count in zip(widths, reversed(blocks), strict=True):
+        layers += [*residuals(before, count), *normed(before), double(before, after)]
         before = after
     return nn.Sequential(*layers, *normed(before), nn.Conv2d(before, shape[0], 3, padding=1))
+
+
+def residuals(channels: int, count: int) -> list[nn.Module]:
+    """`count` residual blocks."""
+    return [Residual(channels) for _ in range(count)]
 
 
 def normed(channels: int) -> list[nn.Module]:
@@ -72,12 +87,16 @@ def double(before: int, after: int) -> nn.ConvTranspose2d:
     return nn.ConvTranspose2d(before, after, 4, stride=2, padding=1)
 
 
-def smallest(shape: Sequence[int], channels: Sequence[int]) -> tuple[int, int]:
+def smallest(shape: Sequence[int], channels: Sequence[int], blocks: Sequence[int]) -> tuple[int, int]:
     """H and W after the last stage.
 
     Raises:
-        ConfigError: H or W cannot be halved that often.
+        ConfigError: H or W cannot be halved that often, or channels and blocks speak of different numbers of stages.
     """
+    if len(channels) != len(blocks):
+        raise ConfigError(
+            f"channels has {len(channels)} stages and blocks {len(blocks)}: expected one number of each for each stage."
+        )
     _, height, width = shape
     times = 2 ** len(channels)
     if not channels or height % times or width % times:

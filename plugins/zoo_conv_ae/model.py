@@ -21,38 +21,71 @@ EVALUATION_BATCH = 500
 
 
 class ConvAutoencoder(nn.Module):
-    """Residual convolutions down to D numbers, and their mirror image back.
+    """Residual convolutions down to D numbers, corrected by looking at what they decode to, and back.
+
+    A single pass of an encoder misses the latents that would serve its decoder best (the amortisation gap,
+    arXiv:1801.03558). So a small encoder drafts them, and a larger one, which sees the image beside its present
+    reconstruction, corrects them, several times: iterative amortised inference (arXiv:1807.09356, equation 6, with the
+    reconstruction in the place of the gradient).
 
     Shapes:
         image: (B, C, H, W), pixels in [0, 1]
-        output: reconstruction (B, C, H, W), pixels in [0, 1], and latent (B, D)
+        output: reconstruction (B, C, H, W), pixels in [0, 1], and latent (B, D); in training also the draft (B, D)
     """
 
     def __init__(self, config: Config, shape: Sequence[int]) -> None:
         super().__init__()
-        self.encoder = layers.encoder(shape, config.channels, config.blocks, config.latent_dim)
+        self.looks = config.looks
+        small, none = [max(1, width // 4) for width in config.channels], [0] * len(config.channels)
+        self.draft = layers.encoder(shape, small, none, config.latent_dim)
+        pair = (2 * shape[0], *shape[1:])
+        self.correction = layers.encoder(pair, config.channels, config.blocks, config.latent_dim)
         self.decoder = layers.decoder(shape, config.channels, config.blocks, config.latent_dim)
 
     def encode(self, image: Tensor) -> Tensor:
         """(B, C, H, W) to (B, D)."""
-        latent: Tensor = self.encoder(image)
+        latent: Tensor = self.draft(image).float()
+        for _ in range(self.looks):
+            latent = self.look(image, latent, self.decode(latent))
         return latent
+
+    def look(self, image: Tensor, latent: Tensor, seen: Tensor) -> Tensor:
+        """Latents corrected by what they are `seen` to decode to."""
+        correction: Tensor = self.correction(torch.cat([image, seen], 1))
+        return latent + correction.float()
 
     def decode(self, latent: Tensor) -> Tensor:
         """(B, D) to (B, C, H, W), pixels in [0, 1]."""
         logits: Tensor = self.decoder(latent)
         return logits.float().sigmoid()
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """Reconstruction and latent."""
-        latent = self.encode(image)
-        return self.decode(latent), latent
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        """Reconstruction and latent. In training the last look alone is learned from, after 0 or more others."""
+        if not self.training:
+            latent = self.encode(image)
+            return self.decode(latent), latent
+        draft: Tensor = self.draft(image).float()
+        latent, seen = self._before(image, draft)
+        latent = self.look(image, latent, seen)
+        return self.decode(latent), latent, draft
+
+    @torch.no_grad()
+    def _before(self, image: Tensor, latent: Tensor) -> tuple[Tensor, Tensor]:
+        """Latents before the last look, and what they decode to; batch norm as in evaluation, and not moved by it."""
+        self.eval()
+        for _ in range(int(torch.randint(self.looks, ()))):
+            latent = self.look(image, latent, self.decode(latent))
+        seen = self.decode(latent)
+        self.train()
+        return latent.detach(), seen
 
 
-def loss(model: nn.Module, batch: tuple[Tensor]) -> Tensor:
-    """Mean squared error of a pixel."""
+def loss(model: nn.Module, batch: tuple[Tensor]) -> dict[str, Tensor]:
+    """Mean squared error of a pixel; and of the draft, which learns from the corrected latents without moving them."""
     (image,) = batch
-    return F.mse_loss(model(image)[0], image)
+    reconstruction, latent, draft = model(image)
+    mse = F.mse_loss(reconstruction, image)
+    return {"loss": mse + F.mse_loss(draft, latent.detach()), "mse": mse}
 
 
 def codes(run: zoo.Run, images: Tensor) -> tuple[Tensor, Tensor]:

@@ -33,10 +33,8 @@ class Config(zoo.Config):
         doc="largest: standard deviation of gaussian noise in pixels of [0, 1], or share of pixels hit",
         ge=0,
     )
-    channels: tuple[int, ...] = zoo.field(
-        default=(32, 64, 96), doc="filters at each scale; each halves the image", ge=1
-    )
-    blocks: int = zoo.field(default=1, doc="residual blocks at each scale, down and up", ge=0)
+    channels: tuple[int, ...] = zoo.field(default=(64, 96), doc="filters at each scale; each halves the image", ge=1)
+    blocks: tuple[int, ...] = zoo.field(default=(1, 2), doc="residual blocks at each scale, down and up", ge=0)
     epochs: int = zoo.field(default=25, doc="passes over the training images", ge=1)
     batch_size: int = zoo.field(default=128, doc="images in one step", ge=1)
     lr: float = zoo.field(default=3e-3, doc="peak learning rate of AdamW", gt=0)

@@ -27,7 +27,7 @@ class Config(zoo.Config):
 
     latent_dim: int = zoo.field(default=32, doc="numbers that an image is drawn from", ge=2, le=128)
     channels: tuple[int, ...] = zoo.field(default=(32, 64), doc="filters of each stage; each halves the image", ge=1)
-    blocks: int = zoo.field(default=1, doc="residual blocks in each stage", ge=0)
+    blocks: tuple[int, ...] = zoo.field(default=(1, 1), doc="residual blocks in each stage", ge=0)
     flows: int = zoo.field(default=6, doc="coupling layers of the learned prior; 0: a standard normal prior", ge=0)
     flow_width: int = zoo.field(default=128, doc="hidden units of each coupling layer", ge=1)
     beta: float = zoo.field(default=1.0, doc="weight of the KL divergence; 1: the ELBO", ge=0)

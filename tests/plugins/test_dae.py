@@ -32,7 +32,7 @@ def test_the_network_is_small_and_draws_nothing() -> None:
     assert made.shape == image.shape
     assert torch.equal(network(image), made)
     with pytest.raises(zoo.ConfigError, match="halved"):
-        model.UNet(Config(channels=(4, 4, 4, 4)), (1, 28, 28))
+        model.UNet(Config(channels=(4, 4, 4), blocks=(1, 1, 1)), (1, 28, 28))
 
 
 def test_gaussian_noise_has_its_strength_and_is_not_clipped() -> None:

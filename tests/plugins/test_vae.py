@@ -17,7 +17,7 @@ import zoo
 from zoo import datasets, loading
 from zoo.runs import Run
 
-CONFIG = {"channels": (4, 8), "blocks": 0, "latent_dim": 4, "flows": 2, "epochs": 8, "precision": "float32"}
+CONFIG = {"channels": (4, 8), "blocks": (0, 0), "latent_dim": 4, "flows": 2, "epochs": 8, "precision": "float32"}
 
 
 @pytest.fixture(scope="module")
