@@ -116,6 +116,8 @@ FAULTS = [
     (GOOD.replace('"one.safetensors"', '"../one"'), 4, "no name of a published file"),
     (GOOD.replace("tolerance", "tol"), 16, "expected { value"),
     (GOOD.replace("0.01", "nan"), 16, "finite"),
+    (GOOD.replace("0.01", "0.01, seeds = [0.5]"), 16, "two runs or more"),
+    (GOOD.replace("0.01", "0.01, seeds = [0.5, nan]"), 16, "finite"),
     (GOOD.replace('"MIT"', '""'), 13, "one line of text"),
     (GOOD.replace('"2"', "2"), 15, "expected text"),
     (GOOD.replace('"cnn-mnist:one"', '"toy"'), 2, "model:tag"),

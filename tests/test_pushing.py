@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import statistics
 import subprocess
 import sys
 import time
@@ -132,6 +133,29 @@ def test_a_figure_that_is_not_finite_is_not_published(small_run: Path) -> None:
         pushing.entry_of(str(small_run), "x", "package:zoo/x")
     (small_run / "run.json").write_text(before)
     assert pushing.entry_of(str(small_run), None, "package:zoo/x").id == "cnn-mnist:digits"
+
+
+def test_an_entry_tells_mean_and_spread_of_runs_that_differ_in_their_seed_alone(small_run: Path, cli: Cli) -> None:
+    runs_of = {0: small_run}
+    config = runs.read(small_run)[1]["config"]
+    for seed in (1, 2):
+        trained = zoo.train("cnn-mnist", "digits", config=config, seed=seed)
+        assert trained is not None
+        runs_of[seed] = trained.run
+    figures = [runs.read(run)[0]["metrics"]["accuracy"] for run in runs_of.values()]
+    options = ["--tag", "x", "--source", "package:zoo/x", "--tolerance", "accuracy=0.1"]
+    registry_file = Path("registry.toml")
+    registry_file.write_text(cli("registry", "entry", *map(str, runs_of.values()), *options).stdout)
+    claim = catalog.read(registry_file)["cnn-mnist:x"].metrics["accuracy"]
+    assert claim.seeds == tuple(figures)
+    assert f"mean {statistics.mean(figures):.6g}" in claim.spread
+    assert "n = 3 seeds" in claim.spread
+    with pytest.raises(RunError, match="seeds that differ"):
+        pushing.entry_of(str(small_run), "x", "package:zoo/x", others=[str(runs_of[1]), str(runs_of[1])])
+    record = runs.read(runs_of[1])[1]
+    (runs_of[1] / "config.json").write_text(json.dumps({**record, "config": {**record["config"], "lr": 1.0}}))
+    with pytest.raises(RunError, match="config differs"):
+        pushing.entry_of(str(small_run), "x", "package:zoo/x", others=[str(runs_of[1])])
 
 
 def test_kill_of_a_push_leaves_nothing_that_could_be_pulled_or_all_of_it(tmp_path: Path) -> None:

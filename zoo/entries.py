@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import statistics
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -24,6 +25,21 @@ class Claim:
 
     value: float
     tolerance: float
+    seeds: tuple[float, ...] = ()
+    """The same figure of as many runs that differ in their seed alone, this one among them."""
+
+    @property
+    def spread(self) -> str:
+        """Mean and standard deviation over seeds, in words; "" where there is one run only."""
+        if not self.seeds:
+            return ""
+        mean, std = statistics.mean(self.seeds), statistics.stdev(self.seeds)
+        return f"mean {mean:.6g}, std {std:.2g}, n = {len(self.seeds)} seeds"
+
+    def to_json(self) -> dict[str, Any]:
+        """The table that it was made of."""
+        seeds = {"seeds": [*self.seeds]} if self.seeds else {}
+        return {"value": self.value, "tolerance": self.tolerance, **seeds}
 
     def holds(self, measured: float) -> bool:
         """Whether a re-run agrees."""
@@ -66,7 +82,7 @@ class Entry:
         """The table that it was made of, with plain values; `default` only where it is true."""
         table: dict[str, Any] = {name: getattr(self, name) for name in KINDS}
         table["sources"], table["config"] = list(self.sources), _plain(self.config)
-        table["metrics"] = {name: {"value": c.value, "tolerance": c.tolerance} for name, c in self.metrics.items()}
+        table["metrics"] = {name: claim.to_json() for name, claim in self.metrics.items()}
         if not self.default:
             del table["default"]
         return table
@@ -92,7 +108,8 @@ def build(identity: str, table: Mapping[str, Any]) -> Entry:
     model, _, tag = identity.partition(":")
     values = {**table, "default": table.get("default", False), "sources": tuple(table["sources"])}
     values["metrics"] = {
-        name: Claim(float(claim["value"]), float(claim["tolerance"])) for name, claim in table["metrics"].items()
+        name: Claim(float(claim["value"]), float(claim["tolerance"]), tuple(map(float, claim.get("seeds", ()))))
+        for name, claim in table["metrics"].items()
     }
     return Entry(model=model, tag=tag, **values)
 
@@ -142,9 +159,13 @@ def _value_faults(table: Mapping[str, Any]) -> Iterator[Fault]:
         if not isinstance(value, str):
             yield "versions", f"{key} = {value!r}: expected text"
     for name, claim in right.get("metrics", {}).items():
-        if not isinstance(claim, dict) or claim.keys() != {"value", "tolerance"}:
-            yield "metrics", f"{name}: expected {{ value = ..., tolerance = ... }}"
-        elif not all(_is_finite(value) for value in claim.values()) or claim["tolerance"] < 0:
+        if not isinstance(claim, dict) or claim.keys() - {"seeds"} != {"value", "tolerance"}:
+            yield "metrics", f"{name}: expected {{ value = ..., tolerance = ... }}, and seeds = [...] if there are more"
+            continue
+        seeds = claim.get("seeds", [0, 0])
+        if not isinstance(seeds, list) or len(seeds) < 2:
+            yield "metrics", f"{name}: seeds = {seeds!r}: expected the figures of two runs or more"
+        elif not all(map(_is_finite, (claim["value"], claim["tolerance"], *seeds))) or claim["tolerance"] < 0:
             yield "metrics", f"{name} = {claim}: expected finite numbers, and no negative tolerance"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -80,25 +80,33 @@ def entry_of(
     default: bool = False,
     license: str = LICENSE,
     tolerances: Mapping[str, float] | None = None,
+    others: Sequence[str] = (),
     out: Path = OUT,
 ) -> Entry:
     """The registry.toml entry that publishes a finished run, with every figure read from the run.
 
+    `others` are runs of the same thing with other seeds: the entry tells all their figures, for mean and spread.
+
     Raises:
-        RunError: the run is not finished, has no such metric, or one that is not finite.
+        RunError: a run is not finished, has no such metric, or one that is not finite; or the others are not the same.
         WeightsError: its weights are not those that it recorded.
     """
-    folder = runs.find(reference, out)
-    record, config = runs.read(folder)
-    if record.get("state") != "finished":
-        raise RunError(f"{folder} is not finished. Next: zoo train --resume {folder}")
-    if bad := [metric for metric, value in record["metrics"].items() if value is None]:
-        raise RunError(f"{folder}: {', '.join(bad)} is not a finite number: such weights are not published.")
-    claims = {metric: Claim(value, TOLERANCE * abs(value)) for metric, value in record["metrics"].items()}
-    if strange := sorted((tolerances or {}).keys() - claims.keys()):
-        raise RunError(f"{folder} has no metric {', '.join(strange)}; it has {', '.join(claims)}.")
-    if tolerances:
-        claims = {metric: Claim(claims[metric].value, bound) for metric, bound in tolerances.items()}
+    folder, record, config = _finished(reference, out)
+    records = [record]
+    for other in others:
+        _, theirs, their_config = _finished(other, out)
+        if any(theirs[key] != record[key] for key in ("model", "dataset")) or their_config != config:
+            raise RunError(f"{other} is not {folder} with another seed: its model, data set or config differs.")
+        records.append(theirs)
+    if len({one["seed"] for one in records}) < len(records):
+        raise RunError(f"{', '.join(others)}: expected runs with seeds that differ from each other's.")
+    if strange := sorted((tolerances or {}).keys() - record["metrics"].keys()):
+        raise RunError(f"{folder} has no metric {', '.join(strange)}; it has {', '.join(record['metrics'])}.")
+    bounds = tolerances or {metric: TOLERANCE * abs(value) for metric, value in record["metrics"].items()}
+    claims = {
+        metric: Claim(record["metrics"][metric], bound, tuple(one["metrics"][metric] for one in records if others))
+        for metric, bound in bounds.items()
+    }
     path = folder / runs.WEIGHTS
     tensors, _ = weights.read(path, record["sha256"])
     return Entry(
@@ -111,7 +119,7 @@ def entry_of(
         digest=weights.digest(tensors),
         parameters=record["parameters"],
         sources=(source,),
-        config=config["config"],
+        config=config,
         dataset=record["dataset"]["name"],
         dataset_digest=record["dataset"]["digest"],
         license=license,
@@ -119,6 +127,17 @@ def entry_of(
         versions=record["environment"]["versions"],
         metrics=claims,
     )
+
+
+def _finished(reference: str, out: Path) -> tuple[Path, dict[str, Any], dict[str, Any]]:
+    """(folder, record, config) of a run whose figures can be claimed."""
+    folder = runs.find(reference, out)
+    record, config = runs.read(folder)
+    if record.get("state") != "finished":
+        raise RunError(f"{folder} is not finished. Next: zoo train --resume {folder}")
+    if bad := [metric for metric, value in record["metrics"].items() if value is None]:
+        raise RunError(f"{folder}: {', '.join(bad)} is not a finite number: such weights are not published.")
+    return folder, record, config["config"]
 
 
 def _published(reference: str) -> tuple[Entry, Path] | None:

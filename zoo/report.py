@@ -119,14 +119,14 @@ def publication(entry: Entry, spec: ModelSpec) -> str:
     for name, claim in entry.metrics.items():
         metric = spec.metric(name)
         doc = f"{metric.doc} ({'higher' if metric.direction == 'max' else 'lower'} is better)" if metric else ""
-        rows.append(f"| {_cell(name)} | {claim.value:.6g} | {claim.tolerance:.2g} | {_cell(doc)} |")
+        rows.append(f"| {_cell(name)} | {claim.value:.6g} | {claim.tolerance:.2g} | {claim.spread} | {_cell(doc)} |")
     versions = ", ".join(f"{name} {version}" for name, version in entry.versions.items())
     parts = [
         f"# {entry.id}",
         f"{_prose(spec.summary)}.",
         f"Paper: {_prose(spec.paper)}" if spec.paper else "",
         f"## Result\n\nOn the test split of {_prose(entry.dataset)}; nothing was selected on it.\n\n"
-        "| metric | value | a re-run may differ by | |\n|---|---|---|---|\n" + "\n".join(rows),
+        "| metric | value | a re-evaluation may differ by | over seeds | |\n|---|---|---|---|---|\n" + "\n".join(rows),
         "## Use\n\nThe weights are safetensors, and are loaded by an installed plugin; no code is fetched.\n\n"
         "    pip install plugin-zoo\n    zoo evaluate hf://OWNER/NAME@COMMIT\n\n"
         '    import zoo\n    model = zoo.load("hf://OWNER/NAME@COMMIT")',

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from zoo_conv_ae.plugin import Config
 
 EVALUATION_BATCH = 500
+PROBED = 10_000
+"""Training images whose latents the linear probe is fitted to."""
 
 
 class ConvAutoencoder(nn.Module):
@@ -116,7 +118,7 @@ def figures(run: zoo.Run) -> dict[str, Any]:
     return {
         "mse": error.mean().item(),
         "pca_mse": (linear.reconstruct(plain) - plain).square().mean().item(),
-        "probe_accuracy": probe(codes(run, train)[1], train_labels, latent, labels),
+        "probe_accuracy": probe(codes(run, train[:PROBED])[1], train_labels[:PROBED], latent, labels),
         "per_class": [
             {"class": name, "n": int((labels == k).sum()), "mse": error[labels == k].mean().item()}
             for k, name in enumerate(run.data.info.classes)

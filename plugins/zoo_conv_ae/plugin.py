@@ -48,7 +48,11 @@ def zoo_model() -> zoo.ModelSpec:
         metrics=(
             zoo.Metric("mse", "min", "mean squared error of a pixel in [0, 1]"),
             zoo.Metric("pca_mse", "min", "the same of as many principal components, the best linear autoencoder"),
-            zoo.Metric("probe_accuracy", "max", "share of latents that a logistic regression on them classifies right"),
+            zoo.Metric(
+                "probe_accuracy",
+                "max",
+                "share of latents that a logistic regression on 10,000 training images' tells",
+            ),
         ),
     )
 

@@ -77,7 +77,7 @@ def test_in_training_only_the_last_look_is_learned_from(run: Path) -> None:
     network: Any = zoo.load(str(run)).train()
     before = {name: tensor.clone() for name, tensor in network.decoder.named_buffers()}
     found = model.loss(network, (torch.rand(8, 1, 28, 28),))
-    found["loss"].backward()
+    torch.autograd.backward(found["loss"])
     assert network.training
     assert all(parameter.grad is not None for parameter in network.parameters())
     moved = {name: tensor for name, tensor in network.decoder.named_buffers() if name.endswith("num_batches_tracked")}

@@ -10,6 +10,7 @@ import click
 
 from zoo import catalog, config, registry
 from zoo.cli import shared
+from zoo.entries import Entry
 
 
 @click.command("info", epilog="Example: zoo info cnn-mnist --shapes --set 'kernels=[3,4,3,3,3,3]'")
@@ -40,8 +41,9 @@ def command(model: str, shapes: bool, dataset: str | None, settings: tuple[str, 
         click.echo(f"  for {name}: {', '.join(f'{key}={value}' for key, value in changes.items())}")
     click.echo("\nPublished weights")
     for entry in facts["weights"]:
-        claims = ", ".join(f"{name} {claim['value']:.6g}" for name, claim in entry["metrics"].items())
-        click.echo(f"  {entry['id']:22} {entry['parameters']:>9,} parameters   {claims}")
+        click.echo(f"  {entry['id']:22} {entry['parameters']:>9,} parameters")
+        for name, claim in entry["metrics"].items():
+            click.echo(f"    {name:20} {claim['value']:<12.6g} {claim['over_seeds']}".rstrip())
     if not facts["weights"]:
         click.echo(f"  none; train your own: zoo train {model}")
     return None
@@ -69,8 +71,13 @@ def _facts(name: str) -> dict[str, Any]:
         "metrics": [dataclasses.asdict(metric) for metric in spec.metrics],
         "config": keys,
         "recipes": {name: dict(changes) for name, changes in spec.recipes.items()},
-        "weights": [{"id": entry.id, **dataclasses.asdict(entry)} for entry in weights],
+        "weights": [_published(entry) for entry in weights],
     }
+
+
+def _published(entry: Entry) -> dict[str, Any]:
+    claims = {name: {**claim.to_json(), "over_seeds": claim.spread} for name, claim in entry.metrics.items()}
+    return {"id": entry.id, **dataclasses.asdict(entry), "metrics": claims}
 
 
 def _shapes(model: str, dataset: str | None, settings: tuple[str, ...], as_json: bool) -> None:
