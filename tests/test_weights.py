@@ -189,6 +189,22 @@ def test_half_precision_is_no_silent_cast() -> None:
     tensors = {name: tensor.half() for name, tensor in model.state_dict().items()}
     with pytest.raises(WeightsMismatchError, match="float16"):
         weights.apply(tensors, model, "w")
+    with pytest.raises(WeightsMismatchError, match="float16"):
+        weights.apply(weights.widen(tensors, "bfloat16"), model, "w")
+
+
+def test_parameters_are_stored_narrow_and_buffers_as_they_are() -> None:
+    model = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
+    tensors = weights.narrow(model, "float16")
+    assert {name for name, tensor in tensors.items() if tensor.dtype == torch.float16} == dict(
+        model.named_parameters()
+    ).keys()
+    weights.apply(weights.widen(tensors, "float16"), model, "w")
+    assert torch.equal(weights.narrow(model, "float16")["0.weight"], tensors["0.weight"])
+    with torch.no_grad():
+        model.get_parameter("0.weight").fill_(1e6)
+    with pytest.raises(WeightsMismatchError, match="NaN or infinite"):
+        weights.check(weights.widen(weights.narrow(model, "float16"), "float16"), model, "w")
 
 
 def test_what_the_library_refuses_is_refused_and_the_rest_is_read_as_it_reads_it(tmp_path: Path) -> None:

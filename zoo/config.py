@@ -64,6 +64,9 @@ class Config(_Typed):
     precision: Literal["auto", "float32", "bfloat16"] = field(
         default="auto", doc="arithmetic of training; auto: bfloat16 where a probe on this machine shows that it wins"
     )
+    weights_dtype: Literal["float32", "float16", "bfloat16"] = field(
+        default="float32", doc="what trained parameters are stored as; all figures are of what is stored"
+    )
     checkpoint_seconds: float = field(
         default=30.0, doc="time between checkpoints within an epoch; 0: after each step", ge=0
     )

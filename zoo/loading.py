@@ -126,7 +126,7 @@ def _restore(
     run = Run(model.spec, model.spec.config(**metadata["config"]), DatasetInfo.from_json(metadata["dataset"]))
     with torch.random.fork_rng(devices=[]), _Uninitialised():
         run.model = build(model, run.config, run.info)
-    weights.apply(tensors, run.model, what, finite)
+    weights.apply(weights.widen(tensors, run.config.weights_dtype), run.model, what, finite)
     run.model.eval()
     return run, metadata
 

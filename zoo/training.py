@@ -183,8 +183,8 @@ def _train(plugin: registry.Model, run: Run) -> Trained:
         seconds = round(before + time.monotonic() - begun, 2)
         run.record(seconds=seconds)
     path = run.folder / runs.WEIGHTS
-    tensors = run.model.state_dict()
-    weights.check(tensors, run.model, "the trained model")
+    tensors = weights.narrow(run.model, run.config.weights_dtype)
+    weights.apply(weights.widen(tensors, run.config.weights_dtype), run.model, "the trained model")
     sha256 = weights.write(path, tensors, describe_weights(plugin, run))
     found = evaluation.measure(plugin, run, {"run": str(run.folder)}, run.folder, {})
     parameters = sum(parameter.numel() for parameter in run.model.parameters())

@@ -152,6 +152,20 @@ def apply(tensors: Mapping[str, Tensor], model: nn.Module, what: str, finite: bo
     model.load_state_dict(dict(tensors), strict=True)
 
 
+def narrow(model: nn.Module, dtype: str) -> dict[str, Tensor]:
+    """A model's tensors with its float32 parameters rounded to a smaller dtype, by name; buffers stay as they are."""
+    parameters = dict(model.named_parameters(remove_duplicate=False))
+    wide = {name for name, parameter in parameters.items() if parameter.dtype == torch.float32}
+    to = getattr(torch, dtype)
+    return {name: tensor.to(to) if name in wide else tensor for name, tensor in model.state_dict().items()}
+
+
+def widen(tensors: Mapping[str, Tensor], dtype: str) -> dict[str, Tensor]:
+    """The inverse of `narrow`, without loss: what is stored as that dtype becomes float32, nothing else."""
+    stored = getattr(torch, dtype)
+    return {name: tensor.float() if tensor.dtype == stored else tensor for name, tensor in tensors.items()}
+
+
 def not_finite(tensor: Tensor) -> int:
     """How many values of a tensor are NaN or infinite."""
     if not (tensor.is_floating_point() or tensor.is_complex()) or not tensor.numel():
