@@ -33,7 +33,7 @@ class Config(zoo.Config):
     beta: float = zoo.field(default=1.0, doc="weight of the KL divergence; 1: the ELBO", ge=0)
     kl_warmup: float = zoo.field(default=0.1, doc="share of the run in which beta climbs from 0", ge=0, le=1)
     free_bits: float = zoo.field(default=0.0, doc="nats of KL, over all latents, that cost nothing", ge=0)
-    epochs: int = zoo.field(default=30, doc="passes over the training images", ge=1)
+    epochs: int = zoo.field(default=20, doc="passes over the training images", ge=1)
     batch_size: int = zoo.field(default=128, doc="images in one step", ge=1)
     lr: float = zoo.field(default=2e-3, doc="peak learning rate of AdamW", gt=0)
     grad_clip: float = zoo.field(default=200.0, doc="largest norm of the gradient of the ELBO in nats", ge=0)
