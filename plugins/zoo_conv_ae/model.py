@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from zoo_conv_ae.plugin import Config
 
 EVALUATION_BATCH = 500
+DRAFT = 0.01
+LOOKS_IN_TRAINING = 3
+"""At most, of which the last is learned from; what is learned there serves further looks too."""
 PROBED = 10_000
 """Training images whose latents the linear probe is fitted to."""
 
@@ -75,7 +78,7 @@ class ConvAutoencoder(nn.Module):
     def _before(self, image: Tensor, latent: Tensor) -> tuple[Tensor, Tensor]:
         """Latents before the last look, and what they decode to; batch norm as in evaluation, and not moved by it."""
         self.eval()
-        for _ in range(int(torch.randint(self.looks, ()))):
+        for _ in range(int(torch.randint(min(self.looks, LOOKS_IN_TRAINING), ()))):
             latent = self.look(image, latent, self.decode(latent))
         seen = self.decode(latent)
         self.train()
@@ -83,11 +86,16 @@ class ConvAutoencoder(nn.Module):
 
 
 def loss(model: nn.Module, batch: tuple[Tensor]) -> dict[str, Tensor]:
-    """Mean squared error of a pixel; and of the draft, which learns from the corrected latents without moving them."""
+    """Mean squared error of a pixel; and that of the draft, as a share of the latents' variance.
+
+    The draft learns from the corrected latents and does not move them, so that the share's weight is one for the eye.
+    """
     (image,) = batch
     reconstruction, latent, draft = model(image)
     mse = F.mse_loss(reconstruction, image)
-    return {"loss": mse + F.mse_loss(draft, latent.detach()), "mse": mse}
+    goal = latent.detach()
+    missed = F.mse_loss(draft, goal) / (goal - goal.mean(0)).square().mean()
+    return {"loss": mse + DRAFT * missed, "mse": mse, "draft": missed}
 
 
 def codes(run: zoo.Run, images: Tensor) -> tuple[Tensor, Tensor]:

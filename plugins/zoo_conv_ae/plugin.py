@@ -25,12 +25,12 @@ class Config(zoo.Config):
     latent_dim: int = zoo.field(default=32, doc="numbers that an image is squeezed through", ge=2, le=128)
     channels: tuple[int, ...] = zoo.field(default=(32, 64), doc="filters of each stage; each halves the image", ge=1)
     blocks: tuple[int, ...] = zoo.field(default=(1, 2), doc="residual blocks in each stage", ge=0)
-    looks: int = zoo.field(default=3, doc="times that the encoder corrects the latents by what they decode to", ge=1)
+    looks: int = zoo.field(default=5, doc="times that the encoder corrects the latents by what they decode to", ge=1)
     epochs: int = zoo.field(default=16, doc="passes over the training images", ge=1)
-    batch_size: int = zoo.field(default=128, doc="images in one step", ge=1)
-    lr: float = zoo.field(default=5e-3, doc="peak learning rate of AdamW", gt=0)
+    batch_size: int = zoo.field(default=64, doc="images in one step", ge=1)
+    lr: float = zoo.field(default=3e-3, doc="peak learning rate of AdamW", gt=0)
     warmup: float = zoo.field(default=0.2, doc="share of the steps in which the rate climbs", gt=0, lt=1)
-    ema_decay: float = zoo.field(default=0.998, doc="averages over about 500 steps, one epoch of MNIST", ge=0, lt=1)
+    ema_decay: float = zoo.field(default=0.999, doc="averages over about 1,000 steps, one epoch of MNIST", ge=0, lt=1)
     val_size: int = zoo.field(default=0, doc="training images held out to choose by; 0: train on all", ge=0)
 
 
