@@ -78,7 +78,7 @@ def zoo_predict(run: Run, inputs: Sequence[str]) -> list[dict[str, Any]]:  # typ
 def zoo_embed(run: Run, inputs: Sequence[str]) -> Tensor:  # type: ignore[empty-body]
     """Optional. The vector that the encoder makes of each of a user's own inputs, (N, D), in their order.
 
-    Inputs are as for `zoo_predict`: paths for image models, sentences for text models, whose task begins with "text".
+    Inputs are as for `zoo_predict`: paths, or lines of text where `ModelSpec.inputs` says so.
     Raises InputError for an input that cannot be read, by its name.
     """
 

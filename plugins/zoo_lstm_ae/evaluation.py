@@ -88,7 +88,7 @@ def score(run: zoo.Run, found: Sequence[Sentence]) -> tuple[dict[str, Tensor], l
 
 def metrics(counted: dict[str, Tensor], known: Sequence[Sentence], said: Sequence[Sentence]) -> dict[str, float]:
     """The figures of some sentences; `known` are the sources with unknown words as <unk>."""
-    from sacrebleu.metrics import BLEU
+    from sacrebleu.metrics.bleu import BLEU
 
     tokens = counted["tokens"].sum().item()
     bleu = BLEU(tokenize="none", force=True).corpus_score(

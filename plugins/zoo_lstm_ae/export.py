@@ -70,7 +70,8 @@ def spec(run: zoo.Run) -> zoo.ExportSpec:
     axes = {"tokens": {0: "batch"}, "lengths": {0: "batch"}}
     latent = torch.randn(8, config.latent_dim, generator=generator)
     state = {
-        name: torch.randn(8, config.layers, config.hidden_dim, generator=generator).tanh() for name in ("hidden", "cell")
+        name: torch.randn(8, config.layers, config.hidden_dim, generator=generator).tanh()
+        for name in ("hidden", "cell")
     }
     step = {"before": torch.full((8, 1), END), "latent": latent, **state}
     return zoo.ExportSpec(
@@ -83,7 +84,10 @@ def spec(run: zoo.Run) -> zoo.ExportSpec:
                 {"latent": latent}, ("hidden", "cell"), {"latent": {0: "batch"}}, module=Begin(run.model)
             ),
             "step": zoo.ExportSpec(
-                step, ("logits", "next_hidden", "next_cell"), {name: {0: "batch"} for name in step}, module=Step(run.model)
+                step,
+                ("logits", "next_hidden", "next_cell"),
+                {name: {0: "batch"} for name in step},
+                module=Step(run.model),
             ),
         },
     )

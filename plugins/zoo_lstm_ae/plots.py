@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -31,7 +32,9 @@ def draw(run: zoo.Run, results: dict[str, Any]) -> dict[str, Figure]:
     firsts, words = by_first_word([sentence[0] for sentence in found])
     return {
         f"latents-by-length-{run.split}": pictures.scatter(points, lengths, spans, axes.shares, f"{about} length"),
-        f"latents-by-first-word-{run.split}": pictures.scatter(points, firsts, words, axes.shares, f"{about} first word"),
+        f"latents-by-first-word-{run.split}": pictures.scatter(
+            points, firsts, words, axes.shares, f"{about} first word"
+        ),
         f"by-length-{run.split}": figures_by_length(results, f"{run.spec.name} on {run.data.info.name} ({run.split})"),
     }
 
@@ -41,10 +44,7 @@ def by_length(lengths: list[int]) -> tuple[torch.Tensor, list[str]]:
     values = torch.tensor(lengths)
     cuts = sorted({sorted(lengths)[len(lengths) * k // GROUPS] for k in range(1, GROUPS)} - {min(lengths)})
     edges = [min(lengths), *cuts, max(lengths) + 1]
-    names = [
-        f"{low} words" if low == high - 1 else f"{low} to {high - 1} words"
-        for low, high in zip(edges, edges[1:], strict=False)
-    ]
+    names = [f"{low} words" if low == high - 1 else f"{low} to {high - 1} words" for low, high in pairwise(edges)]
     return torch.bucketize(values, torch.tensor(cuts, dtype=torch.int64), right=True), names
 
 

@@ -34,7 +34,10 @@ class Config(zoo.Config):
         default=0.3, doc="share of the decoder's words hidden in training, so that it asks the latent", ge=0, le=1
     )
     noise: float = zoo.field(
-        default=0.3, doc="share of words replaced by any others, in source and target, in half the sentences", ge=0, le=1
+        default=0.3,
+        doc="share of words replaced by any others, in source and target, in half the sentences",
+        ge=0,
+        le=1,
     )
     min_count: int = zoo.field(default=1, doc="occurrences in the train split that make a word known", ge=1)
     max_length: int = zoo.field(default=40, doc="words; longer sentences are left out of training", ge=1)
@@ -55,6 +58,7 @@ def zoo_model() -> zoo.ModelSpec:
         summary="LSTM autoencoder that keeps a sentence in a few numbers and says it again",
         paper="Sutskever, Vinyals & Le: Sequence to sequence learning with neural networks, 2014",
         config=Config,
+        inputs="lines",
         datasets=("sentences", "multi30k", "text:PATH"),
         recipes={"multi30k": {"embedding_dim": 256, "encoder_dim": 512, "hidden_dim": 512, "latent_dim": 512}},
         metrics=(
