@@ -152,9 +152,11 @@ def typed(inputs: Sequence[str]) -> list[Sentence]:
     """
     found = []
     for number, line in enumerate(inputs, 1):
-        sentence = text.words(line[: text.LONGEST + 1])
-        if not sentence or len(sentence) > LONGEST or len(line) > text.LONGEST or "\0" in line:
-            wrong = "a NUL character" if "\0" in line else "no word" if not sentence else f"{len(line):,} characters"
+        sentence = text.words(line) if len(line) <= text.LONGEST else ()
+        wrong = "a NUL character" if "\0" in line else "" if sentence else "no word"
+        wrong = f"{len(line):,} characters" if len(line) > text.LONGEST else wrong
+        wrong = f"{len(sentence):,} words" if len(sentence) > LONGEST else wrong
+        if wrong:
             raise zoo.InputError(
                 f"sentence {number}, {line[:40]!r}: {wrong}; expected 1 to {LONGEST:,} words in at most "
                 f"{text.LONGEST:,} characters."

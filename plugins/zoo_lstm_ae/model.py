@@ -48,6 +48,8 @@ class SequenceAutoencoder(nn.Module):
         self.project = nn.Linear(width, size)
         self.bias = nn.Parameter(torch.zeros(words))
         nn.init.normal_(self.embedding.weight, std=size**-0.5)
+        for lstm in (self.onward, self.back, self.decoder):
+            remember(lstm)
 
     def encode(self, tokens: Tensor, lengths: Tensor) -> Tensor:
         """(B, T) to (B, D); what stands behind a sentence's last word is not looked at."""
@@ -83,6 +85,17 @@ class SequenceAutoencoder(nn.Module):
             unseen = torch.rand(before.shape, device=before.device) < self.word_dropout
             before = before.masked_fill(unseen, UNKNOWN)
         return self.step(before, latent, self.begin(latent))[0], latent
+
+
+def remember(lstm: nn.LSTM) -> None:
+    """Starts with forget gates that are rather open (a bias of 1: Jozefowicz, Zaremba & Sutskever 2015).
+
+    What a sentence began with has a long way to go.
+    """
+    with torch.no_grad():
+        for name, parameter in lstm.named_parameters():
+            if name.startswith("bias_hh"):
+                parameter.chunk(4)[1].fill_(1.0)
 
 
 def cross_entropy(logits: Tensor, tokens: Tensor, reduction: str = "sum") -> Tensor:
