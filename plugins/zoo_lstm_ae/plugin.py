@@ -31,10 +31,10 @@ class Config(zoo.Config):
     layers: int = zoo.field(default=1, doc="layers of the decoder", ge=1)
     dropout: float = zoo.field(default=0.0, doc="share of embeddings and outputs set to 0 in training", ge=0, lt=1)
     word_dropout: float = zoo.field(
-        default=0.3, doc="share of the decoder's words hidden in training, so that it asks the latent", ge=0, le=1
+        default=0.2, doc="share of the decoder's words hidden in training, so that it asks the latent", ge=0, le=1
     )
     noise: float = zoo.field(
-        default=0.3,
+        default=0.6,
         doc="share of words replaced by any others, in source and target, in half the sentences",
         ge=0,
         le=1,
@@ -43,7 +43,7 @@ class Config(zoo.Config):
     max_length: int = zoo.field(default=40, doc="words; longer sentences are left out of training", ge=1)
     epochs: int = zoo.field(default=20, doc="passes over the training sentences", ge=1)
     batch_size: int = zoo.field(default=128, doc="sentences in one step", ge=1)
-    lr: float = zoo.field(default=4e-3, doc="peak learning rate of AdamW", gt=0)
+    lr: float = zoo.field(default=8e-3, doc="peak learning rate of AdamW", gt=0)
     warmup: float = zoo.field(default=0.2, doc="share of the steps in which the rate climbs", gt=0, lt=1)
     grad_clip: float = zoo.field(default=1.0, doc="largest norm of the gradient", ge=0)
     val_size: int = zoo.field(default=0, doc="validation sentences scored after each epoch; 0: none", ge=0)
@@ -60,7 +60,17 @@ def zoo_model() -> zoo.ModelSpec:
         config=Config,
         inputs="lines",
         datasets=("sentences", "multi30k", "text:PATH"),
-        recipes={"multi30k": {"embedding_dim": 256, "encoder_dim": 512, "hidden_dim": 512, "latent_dim": 512}},
+        recipes={
+            "multi30k": {
+                "embedding_dim": 256,
+                "encoder_dim": 512,
+                "hidden_dim": 512,
+                "latent_dim": 512,
+                "min_count": 2,
+                "epochs": 40,
+                "lr": 4e-3,
+            }
+        },
         metrics=(
             zoo.Metric("exact_match", "max", "share of sentences said again word for word, and ended there"),
             zoo.Metric("token_accuracy", "max", "share of words and end tokens said right, in their place"),
