@@ -58,7 +58,11 @@ def say(model: Any, latent: Tensor, limit: int) -> Tensor:
 
 
 def measure(model: nn.Module, batch: tuple[Tensor, ...]) -> dict[str, Tensor]:
-    """What is counted of each sentence, (N,) each but the latents (N, D) and the words said (N, T)."""
+    """What is counted of each sentence, (N,) each but the latents (N, D) and the words said (N, T).
+
+    `right` of its `tokens`, which are its words and its end token, are said in their place by the decoder alone; after
+    it has said the end token nothing is right any more. `nats` is the teacher-forced cross-entropy, summed.
+    """
     tokens, lengths = batch
     logits, latent = model(tokens, lengths)
     said = say(model, latent, tokens.shape[1] + SLACK)
@@ -66,7 +70,7 @@ def measure(model: nn.Module, batch: tuple[Tensor, ...]) -> dict[str, Tensor]:
     alive = (place == END).cumsum(1) - (place == END).int() == 0  # up to its own end token: nothing counts behind it
     real = tokens != PAD
     right = ((place == tokens) & real & alive).sum(1)
-    cost = torch.stack([cross_entropy(own[None], true[None]) for own, true in zip(logits, tokens, strict=True)])
+    cost = cross_entropy(logits, tokens, "none").view_as(tokens).sum(1)
     return {"right": right, "tokens": real.sum(1), "nats": cost, "latent": latent, "said": said}
 
 
