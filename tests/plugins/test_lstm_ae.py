@@ -232,7 +232,10 @@ def test_a_max_length_below_all_sentences_is_refused(corpus: Path, cli: Cli) -> 
 
 
 class Parrot(nn.Module):
-    """Says a fixed sentence by itself, whatever the latent; prompted with true words, it is always right."""
+    """Says a fixed sentence by itself, whatever the latent; prompted with true words, it is always right.
+
+    Of a batch, it says that of the first sentence, and never comes to an end with the others.
+    """
 
     def __init__(self, said: list[int], words: int) -> None:
         super().__init__()
@@ -244,7 +247,8 @@ class Parrot(nn.Module):
     def step(self, before: Tensor, latent: Tensor, state: tuple[Tensor, Tensor]) -> Any:
         place = int(state[0][0, 0, 0])
         logits = torch.zeros(len(before), 1, self.words)
-        logits[:, 0, self.said[min(place, len(self.said) - 1)]] = 100.0
+        logits[0, 0, self.said[min(place, len(self.said) - 1)]] = 100.0
+        logits[1:, 0, 3] = 100.0
         return logits, (state[0] + 1, state[1])
 
     def forward(self, tokens: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
@@ -271,7 +275,7 @@ def test_token_accuracy_counts_what_is_said_unprompted_in_its_place(said: list[i
 
 
 def test_decoding_stops_when_all_have_ended_and_never_goes_on_for_ever() -> None:
-    assert evaluation.say(Parrot([3, 4, END], 6), torch.zeros(2, 2), 50).tolist() == [[3, 4, END]] * 2
+    assert evaluation.say(Parrot([3, 4, END], 6), torch.zeros(1, 2), 50).tolist() == [[3, 4, END]]
     assert evaluation.say(Parrot([3], 6), torch.zeros(2, 2), 50).shape == (2, 50)
 
 
