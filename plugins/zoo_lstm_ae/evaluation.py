@@ -132,7 +132,7 @@ def figures(run: zoo.Run) -> dict[str, Any]:
     return {
         **metrics(counted, sources, said),
         "oov_rate": unknown / int(lengths.sum()),
-        "vocabulary": len(words),
+        "vocabulary": {"words": len(words), "min_count": run.config.min_count},
         "by_length": by_length,
         "worst": [
             {"source": " ".join(found[i]), "said": " ".join(said[i]), "right": share[i].item()}
