@@ -271,6 +271,20 @@ def test_a_last_listener_that_fails_is_heard_of(tmp_path: Path, caplog: pytest.L
     assert "ZeroDivisionError" in caplog.text
 
 
+@pytest.mark.parametrize("steps", [1, 2, 4, 9, 24])
+def test_the_rate_climbs_to_its_peak_and_falls_in_however_few_steps(steps: int) -> None:
+    config = zoo.Config(warmup=0.2, lr=0.5)  # of 5 steps, a fifth is exactly one
+    optimizer = optimization.optimizer(nn.Linear(2, 2), config)
+    schedule = optimization.scheduler(optimizer, config, steps)
+    rates = []
+    for _ in range(steps):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    assert steps < 2 or max(rates) > 0.35
+    assert steps < 3 or rates[-1] < 0.3
+
+
 def test_biases_and_norms_do_not_decay() -> None:
     optimizer = optimization.optimizer(toy_run(Path("x")).model, Recipe(weight_decay=0.3))
     assert [(group["weight_decay"], len(group["params"])) for group in optimizer.param_groups] == [(0.3, 2), (0.0, 4)]

@@ -24,6 +24,7 @@ OWNERS = {
     "rich": {"zoo/cli/progress.py"},
     "filelock": {"zoo/runs.py", "zoo/cache.py"},
     "huggingface_hub": {"zoo/hub.py"},
+    "pyarrow": {"zoo/embedding.py"},
     "fsspec": {"zoo/storage.py"},
 }
 LAYERS = [
@@ -35,7 +36,7 @@ LAYERS = [
     {"hookspecs", "catalog", "engine", "report"},
     {"listing", "pulling", "checking"},
     {"loading", "pushing"},
-    {"evaluation", "exports"},
+    {"embedding", "evaluation", "exports"},
     {"training"},
     {"cli", "__main__"},
 ]

@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from zoo.batches import Batches as Batches
     from zoo.batches import image_batches as image_batches
+    from zoo.batches import image_files as image_files
     from zoo.config import Config as Config
     from zoo.config import field as field
+    from zoo.embedding import Embedded as Embedded
+    from zoo.embedding import embed as embed
     from zoo.engine import fit as fit
     from zoo.engine import score as score
     from zoo.errors import ConfigError as ConfigError
@@ -45,6 +48,7 @@ _HOMES = {
     "Config": "zoo.config",
     "ConfigError": "zoo.errors",
     "DatasetInfo": "zoo.spec",
+    "Embedded": "zoo.embedding",
     "Evaluation": "zoo.evaluation",
     "Event": "zoo.spec",
     "ExportSpec": "zoo.spec",
@@ -57,12 +61,14 @@ _HOMES = {
     "Trained": "zoo.training",
     "ZooError": "zoo.errors",
     "conv_size": "zoo.shapes",
+    "embed": "zoo.embedding",
     "evaluate": "zoo.evaluation",
     "export": "zoo.exports",
     "field": "zoo.config",
     "fit": "zoo.engine",
     "hookimpl": "zoo.registry",
     "image_batches": "zoo.batches",
+    "image_files": "zoo.batches",
     "list_models": "zoo.listing",
     "load": "zoo.loading",
     "predict": "zoo.evaluation",

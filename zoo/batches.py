@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Self
 
 import torch
 from torch import Tensor
 
 from zoo.errors import ConfigError, DatasetError
+from zoo.images import prepare
 from zoo.layers import pixels
 
 if TYPE_CHECKING:
@@ -29,6 +30,15 @@ def image_batches(run: Run) -> tuple[Batches, Tensor | None]:
         raise ConfigError(f"val_size = {run.config.val_size}: expected less than the {len(images)} training images.")
     batches = Batches(images[:cut], batch_size=run.config.batch_size, transform=pixels)
     return batches, images[cut:] if run.config.val_size else None
+
+
+def image_files(run: Run, paths: Sequence[str]) -> Tensor:
+    """A user's own image files as the run's model takes them, (N, 1, H, W) in [0, 1].
+
+    Raises:
+        InputError: a file is no image, or blank.
+    """
+    return torch.stack([torch.from_numpy(prepare(path, run.info)[0])[None] for path in paths])
 
 
 class Batches:

@@ -15,7 +15,7 @@ from zoo import datasets, files, images, pictures, registry, report
 from zoo.entries import Claim
 from zoo.errors import PluginError
 from zoo.loading import OUT, open_model, resolve_device
-from zoo.runs import Run
+from zoo.runs import Run, slug
 from zoo.spec import numbers
 
 
@@ -77,7 +77,7 @@ def evaluate(
     run.load_data = lambda: datasets.load(name)
     claimed = opened.entry is not None and name == run.info.name and split == "test"
     claims = opened.entry.metrics if opened.entry is not None and claimed else {}
-    folder = Path(to) if to else opened.folder or Path("evaluations") / f"{opened.label}-{name}-{split}"
+    folder = Path(to) if to else opened.folder or Path("evaluations") / slug(f"{opened.label}-{name}-{split}")
     return measure(opened.model, run, opened.source, folder, claims)
 
 
@@ -149,27 +149,33 @@ def sample(
     to: str | Path | None = None,
     out: str | Path = OUT,
 ) -> Path:
-    """Draws new images from a generative model and writes them as one picture, whose path is returned.
+    """Draws new images from a generative model and writes them as one picture, or text as lines; returns the path.
 
     Args:
         reference: "model", "model:tag", a run or an address, as for `load`.
         count: how many.
         seed: fixes them.
-        between: two image files: instead, `count` steps of the way from one to the other.
-        to: the picture; under `samples/` unless named.
+        between: two image files or sentences: instead, `count` steps of the way from one to the other.
+        to: the file to write; under `samples/` unless named.
         out: where runs are looked for by id.
 
     Raises:
         PluginError: the model does not generate.
-        InputError: a file cannot be read.
+        InputError: a file cannot be read; or the model only walks between two inputs, and none are given.
     """
     opened = open_model(reference, Path(out))
     if not opened.model.has("zoo_sample"):
         raise PluginError(f"{opened.model.plugin} has no zoo_sample: it generates nothing.")
     torch.manual_seed(seed)
-    made = opened.model.expect("zoo_sample", torch.Tensor, run=opened.run, count=count, between=list(between))
+    made = opened.model.call("zoo_sample", run=opened.run, count=count, between=list(between))
+    name = f"{opened.label}-{'-'.join(slug(Path(path).stem) for path in between) or f'seed{seed}'}"
+    if isinstance(made, list):
+        path = Path(to) if to else Path("samples") / f"{name}.txt"
+        files.write(path, "".join(f"{line}\n" for line in made))
+        return path
+    if not isinstance(made, torch.Tensor):
+        raise PluginError(f"{opened.model.plugin}: zoo_sample returned {type(made).__name__}, expected Tensor or list.")
     words = f"{Path(between[0]).name} to {Path(between[1]).name}" if between else f"{count} samples, seed {seed}"
     columns = count if between else math.ceil(math.sqrt(count))
     figure = pictures.grid(made.float().cpu(), columns, f"{opened.label}: {words}")
-    name = f"{opened.label}-{'-'.join(Path(path).stem for path in between) or f'seed{seed}'}.png"
-    return report.save_figure(figure, Path(to) if to else Path("samples") / name)
+    return report.save_figure(figure, Path(to) if to else Path("samples") / f"{name}.png")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from zoo.config import Config
     from zoo.runs import Run
 
-OPTIONAL = frozenset({"zoo_predict", "zoo_sample", "zoo_plots", "zoo_on_event"})
+OPTIONAL = frozenset({"zoo_predict", "zoo_embed", "zoo_sample", "zoo_plots", "zoo_on_event"})
 
 
 @hookspec(firstresult=True)
@@ -75,10 +75,20 @@ def zoo_predict(run: Run, inputs: Sequence[str]) -> list[dict[str, Any]]:  # typ
 
 
 @hookspec(firstresult=True)
-def zoo_sample(run: Run, count: int, between: Sequence[str]) -> Tensor:  # type: ignore[empty-body]
-    """Optional. New examples of a generative model, for images (count, 1, H, W) in [0, 1]; the seed is set before.
+def zoo_embed(run: Run, inputs: Sequence[str]) -> Tensor:  # type: ignore[empty-body]
+    """Optional. The vector that the encoder makes of each of a user's own inputs, (N, D), in their order.
+
+    Inputs are as for `zoo_predict`: paths, or lines of text where `ModelSpec.inputs` says so.
+    Raises InputError for an input that cannot be read, by its name.
+    """
+
+
+@hookspec(firstresult=True)
+def zoo_sample(run: Run, count: int, between: Sequence[str]) -> Tensor | list[str]:  # type: ignore[empty-body]
+    """Optional. New examples of a generative model: images (count, 1, H, W) in [0, 1], or text; the seed is set before.
 
     With two of a user's own inputs in `between`, the way from one to the other in `count` steps instead.
+    Raises InputError where the model can only walk between two inputs, and none are given.
     """
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -28,8 +30,10 @@ def scheduler(optimizer: torch.optim.Optimizer, config: Config, steps: int) -> t
     """The learning rate over the steps of a run: one cycle (arXiv:1708.07120), half a cosine, or constant."""
     # One more than the steps taken: torch's schedules are also asked for the rate after the last step.
     if config.schedule == "onecycle":
+        # A climb of exactly one step is divided by its length less one; of a little less, it begins at the peak.
+        warmup = config.warmup * (0.99 if math.isclose(config.warmup * (steps + 1), 1) else 1)
         return torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, config.lr, total_steps=steps + 1, pct_start=config.warmup, cycle_momentum=False
+            optimizer, config.lr, total_steps=steps + 1, pct_start=warmup, cycle_momentum=False
         )
     if config.schedule == "cosine":
         return torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps + 1)

@@ -16,6 +16,7 @@ import json
 import logging
 import os
 import platform
+import re
 import shlex
 import subprocess
 import sys
@@ -159,7 +160,7 @@ def create(out: Path, model: str, dataset: str, seed: int) -> Path:
     Raises:
         RunError: the folder cannot be made.
     """
-    name = f"{time.strftime('%Y%m%d-%H%M%S')}-{dataset}-seed{seed}"
+    name = f"{time.strftime('%Y%m%d-%H%M%S')}-{slug(dataset)}-seed{seed}"
     for number in range(1, 1000):
         folder = out / model / (name if number == 1 else f"{name}-{number}")
         try:
@@ -173,6 +174,11 @@ def create(out: Path, model: str, dataset: str, seed: int) -> Path:
         except OSError as error:
             raise RunError(f"cannot make {folder}: {error.strerror}. Choose another folder: --out DIR.") from error
     raise RunError(f"{out / model} has too many runs of this second.")
+
+
+def slug(name: str) -> str:
+    """A name, such as that of the data set "text:some/file.txt", as part of a file's name."""
+    return re.sub(r"[^\w.-]+", "-", name).strip("-.")[:80]
 
 
 def find(reference: str, out: Path, models: Sequence[str] = ()) -> Path:

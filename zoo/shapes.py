@@ -38,14 +38,17 @@ def arithmetic(width: int, kernel: int, stride: int, padding: int) -> str:
 
 
 def trace(model: nn.Module, inputs: Mapping[str, Tensor]) -> list[dict[str, Any]]:
-    """Each layer of a forward pass: name, kind, output shape without the batch, arithmetic, parameters."""
+    """Each layer of a forward pass, where it is first used: name, kind, output shape without the batch, arithmetic,
+    parameters. Of several outputs, as an LSTM has, the first one's shape.
+    """
     import torch
 
     rows: list[dict[str, Any]] = []
 
     def note(name: str) -> Any:
         def hook(layer: nn.Module, given: tuple[Any, ...], output: Any) -> None:
-            if isinstance(output, torch.Tensor):
+            output = output[0] if isinstance(output, tuple) else output
+            if isinstance(output, torch.Tensor) and all(row["layer"] != name for row in rows):
                 parameters = sum(parameter.numel() for parameter in layer.parameters())
                 row = {"layer": name, "kind": type(layer).__name__, "shape": list(output.shape[1:])}
                 rows.append({**row, "arithmetic": _window(layer, given[0], output), "parameters": parameters})

@@ -72,6 +72,8 @@ class ModelSpec:
     paper: str = ""
     recipes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Config values that differ from the defaults, by data set."""
+    inputs: Literal["files", "lines"] = "files"
+    """What a user's own inputs are: files, or lines of text, which `zoo embed` reads from text files."""
     exports: tuple[str, ...] = ("safetensors", "pt2", "onnx")
     registry: str = ""
     """Path of a registry.toml beside the plugin that lists its published weights; none by default."""

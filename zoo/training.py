@@ -112,7 +112,7 @@ def layers(model: str, dataset: str | None = None, config: Mapping[str, Any] | N
     """
     plugin = registry.load(model)
     name, resolved, _ = resolve(plugin, dataset, None, config)
-    run = Run(plugin.spec, resolved, datasets.spec(name).info)
+    run = Run(plugin.spec, resolved, datasets.describe(name))
     run.model = build(plugin, resolved, run.info)
     return shapes.trace(run.model, plugin.expect("zoo_export", ExportSpec, run=run).inputs)
 

@@ -14,7 +14,7 @@ import zoo
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-    from torch import nn
+    from torch import Tensor, nn
 
 api_version = 1
 
@@ -105,3 +105,13 @@ def zoo_predict(run: zoo.Run, inputs: Sequence[str]) -> list[dict[str, Any]]:
     from zoo_conv_ae.model import reconstruct
 
     return reconstruct(run, inputs)
+
+
+@zoo.hookimpl
+def zoo_embed(run: zoo.Run, inputs: Sequence[str]) -> Tensor:
+    """The latents of each image file."""
+    import torch
+
+    with torch.inference_mode():
+        latent: Tensor = run.model(zoo.image_files(run, inputs))[1]
+    return latent

@@ -112,6 +112,16 @@ def zoo_predict(run: zoo.Run, inputs: Sequence[str]) -> list[dict[str, Any]]:
 
 
 @zoo.hookimpl
+def zoo_embed(run: zoo.Run, inputs: Sequence[str]) -> Tensor:
+    """The mean of the latents of each image file."""
+    import torch
+
+    with torch.inference_mode():
+        latent: Tensor = run.model(zoo.image_files(run, inputs))[1]
+    return latent
+
+
+@zoo.hookimpl
 def zoo_sample(run: zoo.Run, count: int, between: Sequence[str]) -> Tensor:
     """Probabilities of pixels, for latents drawn from the prior or on the way between those of two images."""
     from zoo_vae import model

@@ -51,6 +51,11 @@ def command(
             click.echo(f"  class {row['class']:10} {figures}")
         for pair in found.details.get("most_confused", []):
             click.echo(f"  {pair['n']} of class {pair['true']} taken for {pair['predicted']}")
+        for row in found.details.get("by_length", []):
+            figures = "  ".join(f"{k} {v:.4f}" for k, v in row.items() if isinstance(v, float))
+            click.echo(f"  {row['length']:3} words, n={row['n']:<5} {figures}")
+        for pair in found.details.get("worst", []):
+            click.echo(f"  source  {pair['source']}\n  said    {pair['said']}")
         click.echo("\n".join(f"  {path}" for path in found.files))
     if not found.agrees:
         ctx.exit(1)

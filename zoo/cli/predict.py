@@ -17,7 +17,7 @@ from zoo.cli import shared
 @shared.offline
 @shared.as_json
 def command(reference: str, inputs: tuple[str, ...], to: Path, out: Path, as_json: bool) -> None:
-    """Apply ID (model or model:tag), RUN or what lies at ADDRESS to each INPUT: for image models, image files."""
+    """Apply ID (model or model:tag), RUN or what lies at ADDRESS to each INPUT: image files, or a "sentence"."""
     from zoo.evaluation import predict
 
     results = predict(reference, inputs, out=out, to=to)

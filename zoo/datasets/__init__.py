@@ -27,7 +27,8 @@ class Dataset:
 
     info: DatasetInfo
     splits: Mapping[str, tuple[Tensor, ...]] = field(repr=False)
-    """Tensors that share their first axis, by split: for images (N, C, H, W) uint8 pixels and (N,) int64 classes."""
+    """Tensors by split, the first with one row an example: for images (N, C, H, W) uint8 pixels and (N,) int64 classes;
+    for text see `zoo.datasets.text`."""
 
     def split(self, name: str) -> tuple[Tensor, ...]:
         """The tensors of a split.
@@ -50,15 +51,30 @@ def load(name: str) -> Dataset:
     wanted = spec(name)
     if not wanted.present:
         fetch(name)
-    folder = data_folder()
+    folder, module = data_folder(), importlib.import_module(wanted.module)
     try:
-        splits: dict[str, tuple[Tensor, ...]] = importlib.import_module(wanted.module).read(wanted, folder)
+        splits: dict[str, tuple[Tensor, ...]] = module.read(wanted, folder)
+    except DatasetError as error:
+        if wanted.embedded:  # a user's own file
+            raise
+        raise DatasetError(_damaged(wanted, folder, str(error))) from error
     except Exception as error:
         raise DatasetError(_damaged(wanted, folder, f"{type(error).__name__}: {error}")) from error
     found = digest(splits)
     if found != (wanted.digest or found):
         raise DatasetError(_damaged(wanted, folder, f"its digest is {found}, expected {wanted.digest}"))
-    return Dataset(replace(wanted.info, digest=found), splits)
+    extra = {**wanted.extra, **(module.describe(splits) if hasattr(module, "describe") else {})}
+    return Dataset(replace(wanted.info, digest=found, extra=extra), splits)
+
+
+def describe(name: str) -> DatasetInfo:
+    """What a model has to know of a data set; the data are read only where they alone tell.
+
+    Raises:
+        UnknownNameError, DatasetError: as for `load`.
+    """
+    wanted = spec(name)
+    return load(name).info if hasattr(importlib.import_module(wanted.module), "describe") else wanted.info
 
 
 def fetch(name: str) -> Path:
@@ -91,13 +107,15 @@ def digest(splits: Mapping[str, tuple[Tensor, ...]]) -> str:
 
 def _ways_out(wanted: DatasetSpec, folder: Path, reason: str) -> str:
     reason = " ".join(reason.split())
+    alike = (other.name for other in SPECS.values() if other.embedded and len(other.shape) == len(wanted.shape))
+    instead = next(alike, "digits")
     return (
         f"data set {wanted.name!r} is not in {folder}, and cannot be downloaded: {reason[:300]}\n"
         "Three ways out:\n"
         f"  1. put the files there by hand: {folder / wanted.files[0]} and {len(wanted.files) - 1} more "
         f"(zoo data where {wanted.name}), from {wanted.source}\n"
         f"  2. have them elsewhere? ZOO_DATA=DIR, where DIR holds {wanted.files[0].partition('/')[0]}/\n"
-        "  3. data that needs no network: --dataset digits"
+        f"  3. data that needs no network: --dataset {instead}"
     )
 
 

@@ -25,7 +25,8 @@ class DatasetSpec:
     classes: tuple[str, ...]
     license: str
     module: str
-    """The module with `read(spec, folder)`, which returns the splits, and, unless embedded, `fetch(spec, folder)`."""
+    """The module with `read(spec, folder)`, which returns the splits, and, unless embedded, `fetch(spec, folder)`.
+    Where a model has to know something that only the data tell, `describe(splits)` adds it to the info's `extra`."""
     digest: str
     """sha256 over all its tensors; see `digest`. Empty where the zoo has never seen the data: then only its makers'
     checksums are compared, when it is fetched."""
@@ -96,11 +97,33 @@ SPECS = {
             digest="0b869e7d33d8268795253bc433e8a08c68d5d9d7fdda9736c0af8634b5fea884",
             extra={"ink_box": 28, "centre": "box"},
         ),
+        DatasetSpec(
+            name="sentences",
+            summary="sentences of a small English grammar, 3 to 12 words; embedded in the zoo",
+            splits={"train": 20_000, "val": 1_000, "test": 1_000},
+            shape=(),
+            classes=(),
+            license="Apache-2.0",
+            module="zoo.datasets.sentences",
+            digest="34b178e2a08f059054341adbd3412abeaf36679f0c6946b809b7a20bf122cacc",
+        ),
+        DatasetSpec(
+            name="multi30k",
+            summary="English captions of photographs (Elliott, Frank, Sima'an & Specia 2016)",
+            splits={"train": 29_000, "val": 1_014, "test": 1_000},
+            shape=(),
+            classes=(),
+            license="CC-BY-NC-SA-4.0",
+            module="zoo.datasets.multi30k",
+            digest="2449d74327a20988e0e43ad2b097d8c9a0c78464487571e650b2bd911dc2fd4f",
+            files=tuple(f"multi30k/{split}.en.txt" for split in ("train", "val", "test")),
+            source="https://github.com/multi30k/dataset",
+        ),
     )
 }
 
 
-FAMILIES: dict[str, str] = {}
+FAMILIES = {"text": "zoo.datasets.text"}
 """Data sets named by a prefix and an argument, as in "text:PATH": prefix to the module with `spec(argument)`."""
 
 

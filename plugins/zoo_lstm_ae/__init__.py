@@ -1,0 +1,1 @@
+"""The plugin lstm-ae: an autoencoder of sentences."""

@@ -1,0 +1,212 @@
+"""The network, its loss and its batches.
+
+Shapes: B sentences of T words with their end token, padded at the right; E embedding, H units, D latent numbers, V
+words. Tokens are numbers of words, lengths count words without the end token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+import zoo
+from zoo_lstm_ae.vocabulary import END, PAD, SPECIALS, UNKNOWN
+
+if TYPE_CHECKING:
+    from zoo_lstm_ae.plugin import Config
+
+
+class SequenceAutoencoder(nn.Module):
+    """An LSTM in each direction down to D numbers, and an LSTM that says the sentence again from them alone.
+
+    Encoder and decoder of sequence-to-sequence learning (Sutskever, Vinyals & Le 2014, arXiv:1409.3215), with the
+    source as the target. The latent is fed at each step, beside starting the decoder's state; the output layer is the
+    embedding (tied, arXiv:1608.05859). Padding changes nothing: it lies behind the sentence, and each LSTM is read
+    where the sentence ends.
+
+    Shapes:
+        tokens: (B, T) int64, words and the end token, then padding
+        lengths: (B,) int64, words without the end token
+        output: logits (B, T, V) of each word given those before it, and latent (B, D)
+    """
+
+    def __init__(self, config: Config, words: int) -> None:
+        super().__init__()
+        size, width = config.embedding_dim, config.hidden_dim
+        self.layers, self.word_dropout = config.layers, config.word_dropout
+        self.embedding = nn.Embedding(words, size, padding_idx=PAD)
+        self.dropout = nn.Dropout(config.dropout)
+        self.onward = nn.LSTM(size, config.encoder_dim, batch_first=True)
+        self.back = nn.LSTM(size, config.encoder_dim, batch_first=True)
+        self.squeeze = nn.Linear(2 * config.encoder_dim, config.latent_dim)
+        self.start = nn.Linear(config.latent_dim, 2 * config.layers * width)
+        self.decoder = nn.LSTM(size + config.latent_dim, width, config.layers, batch_first=True)
+        self.project = nn.Linear(width, size)
+        self.bias = nn.Parameter(torch.zeros(words))
+        nn.init.normal_(self.embedding.weight, std=size**-0.5)
+        for lstm in (self.onward, self.back, self.decoder):
+            remember(lstm)
+
+    def encode(self, tokens: Tensor, lengths: Tensor) -> Tensor:
+        """(B, T) to (B, D); what stands behind a sentence's last word is not looked at."""
+        place = torch.arange(tokens.shape[1], device=tokens.device)
+        mirrored = (lengths[:, None] - 1 - place).clamp(min=0)
+        last = (lengths - 1).clamp(min=0)[:, None, None]
+        ends = []
+        for lstm, order in ((self.onward, tokens), (self.back, tokens.gather(1, mirrored))):
+            states, _ = lstm(self.dropout(self.embedding(order)))
+            ends.append(states.gather(1, last.expand(-1, -1, states.shape[2]))[:, 0])
+        latent: Tensor = self.squeeze(torch.cat(ends, 1))
+        return latent
+
+    def begin(self, latent: Tensor) -> tuple[Tensor, Tensor]:
+        """The decoder's first state from (B, D): (layers, B, H) twice."""
+        state = self.start(latent).tanh().unflatten(1, (2 * self.layers, -1)).transpose(0, 1)
+        return state[: self.layers].contiguous(), state[self.layers :].contiguous()
+
+    def step(
+        self, before: Tensor, latent: Tensor, state: tuple[Tensor, Tensor]
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """Logits (B, T, V) for what follows each of the words `before` (B, T), and the state after the last."""
+        words = self.dropout(self.embedding(before))
+        fed = torch.cat([words, latent[:, None].expand(-1, before.shape[1], -1)], 2)
+        states, state = self.decoder(fed, state)
+        return F.linear(self.project(self.dropout(states)), self.embedding.weight, self.bias), state
+
+    def forward(self, tokens: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Teacher-forced: each word is predicted from the latent and the true words before it."""
+        latent = self.encode(tokens, lengths)
+        before = F.pad(tokens[:, :-1], (1, 0), value=END)
+        if self.training and self.word_dropout:
+            unseen = torch.rand(before.shape, device=before.device) < self.word_dropout
+            before = before.masked_fill(unseen, UNKNOWN)
+        return self.step(before, latent, self.begin(latent))[0], latent
+
+
+def remember(lstm: nn.LSTM) -> None:
+    """Starts with forget gates that are rather open (a bias of 1: Jozefowicz, Zaremba & Sutskever 2015).
+
+    What a sentence began with has a long way to go.
+    """
+    with torch.no_grad():
+        for name, parameter in lstm.named_parameters():
+            if name.startswith("bias_hh"):
+                parameter.chunk(4)[1].fill_(1.0)
+
+
+def cross_entropy(logits: Tensor, tokens: Tensor, reduction: str = "sum") -> Tensor:
+    """-log softmax(logits)[token] in nats over what is not padding; logits (B, T, V), tokens (B, T).
+
+    In float32 whatever the autocast. Softmax is taken here and nowhere else: see `refuse_probabilities`.
+    """
+    return F.cross_entropy(logits.flatten(0, 1).float(), tokens.flatten(), ignore_index=PAD, reduction=reduction)
+
+
+def refuse_probabilities(logits: Tensor) -> None:
+    """Refuses logits (..., V) whose every row is a probability distribution already.
+
+    Softmax before cross-entropy bounds all logits by 0 and 1: a certain and right answer then costs
+    ln(e + V - 1) - 1 nats instead of 0, a perplexity that never falls below 242.7 with 658 words.
+
+    Raises:
+        ConfigError: no value is negative and every row sums to 1.
+    """
+    rows = logits.detach().float()
+    if bool((rows >= 0).all()) and bool(((rows.sum(-1) - 1).abs() < 1e-2).all()):
+        raise zoo.ConfigError(
+            "the loss was given probabilities (no value is negative, each row sums to 1), expected logits: "
+            "cross-entropy takes the softmax itself. Next: hand over the last layer's output without softmax."
+        )
+
+
+def loss(run: zoo.Run, mean_tokens: float) -> Callable[[nn.Module, tuple[Tensor, Tensor]], Tensor]:
+    """Cross-entropy of a token in nats, where each token of the data weighs the same, whatever batch it is in.
+
+    The sum over a batch is divided by the tokens that as many sentences have on average: so batches of short sentences
+    do not weigh more than their share, and shares of a batch, in several processes, add up to the whole.
+    """
+    checked = False
+    config: Config = run.config
+
+    def of(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
+        nonlocal checked
+        tokens, lengths = batch
+        if config.noise and model.training:
+            tokens = disturb(tokens, lengths, config.noise, model.get_parameter("bias").shape[0])
+        logits = model(tokens, lengths)[0]
+        if not checked:
+            refuse_probabilities(logits)
+            checked = True
+        return cross_entropy(logits, tokens) / (len(tokens) * mean_tokens)
+
+    return of
+
+
+def disturb(tokens: Tensor, lengths: Tensor, share: float, words: int) -> Tensor:
+    """Half of the sentences with a share of their words replaced by any others, all words alike, (B, T).
+
+    Source and target alike, so what is to be learnt stays the copy: of rare words too, and where no grammar helps.
+    """
+    chosen = torch.rand(tokens.shape, device=tokens.device) < share
+    chosen &= torch.rand(len(tokens), 1, device=tokens.device) < 0.5
+    chosen &= torch.arange(tokens.shape[1], device=tokens.device) < lengths[:, None]
+    others = torch.randint(len(SPECIALS), max(words, len(SPECIALS) + 1), tokens.shape, device=tokens.device)
+    return torch.where(chosen, others, tokens)
+
+
+class Buckets(zoo.Batches):
+    """Sentences in batches of like length, padded to the longest of the batch and no further.
+
+    Drawn anew for each epoch: all sentences in random order, a rest that fills no batch left out, then ordered by
+    length, so that chance decides between sentences of one length; cut; and the batches shuffled.
+
+    Args:
+        tokens: (N, T) int64, padded.
+        lengths: (N,) int64, words without the end token.
+        batch_size: sentences in a batch.
+        shuffle: draw; else the order is that of the length, and nothing is left out.
+    """
+
+    def __init__(self, tokens: Tensor, lengths: Tensor, batch_size: int, shuffle: bool = True) -> None:
+        super().__init__(tokens, lengths, batch_size=batch_size, shuffle=shuffle)
+        self.lengths = lengths.cpu()
+        self.mean_tokens = (self.lengths + 1).double().mean().item()
+
+    def plan(self, generator: torch.Generator | None) -> list[Tensor]:
+        """The epoch's batches as index tensors, a pure function of the generator's state."""
+        if not self.shuffle:
+            return list(torch.split(torch.argsort(self.lengths, stable=True), self.batch_size))
+        drawn = torch.cat(super().plan(generator))
+        batches = torch.split(drawn[torch.argsort(self.lengths[drawn], stable=True)], self.batch_size)
+        return [batches[number] for number in torch.randperm(len(batches), generator=generator).tolist()]
+
+    def take(self, index: Tensor) -> tuple[Tensor, ...]:
+        """Tokens (B, T) of those sentences, T the longest of them with its end token, and lengths (B,)."""
+        tokens, lengths = (tensor[index] for tensor in self.tensors)
+        return tokens[:, : int(lengths.max()) + 1], lengths
+
+
+def batches(run: zoo.Run, tokens: Tensor, lengths: Tensor) -> Buckets:
+    """The training sentences, less those of more than `max_length` words.
+
+    Raises:
+        ConfigError: none is left.
+    """
+    config: Config = run.config
+    kept = lengths <= config.max_length
+    if not bool(kept.any()):
+        raise zoo.ConfigError(
+            f"max_length = {config.max_length}: the shortest training sentence has {int(lengths.min())} words. "
+            f"Next: --set max_length={int(lengths.max())}"
+        )
+    tokens = tokens[kept, : int(lengths[kept].max()) + 1]
+    return Buckets(tokens, lengths[kept], config.batch_size)
+
+
+def network(run: zoo.Run) -> Any:
+    """The run's model, as what it is."""
+    return run.model
