@@ -24,7 +24,7 @@ LINES = [
     "The old cat slept.",
 ]
 TEXT: dict[str, Any] = {"embedding_dim": 8, "encoder_dim": 8, "hidden_dim": 8, "latent_dim": 4, "epochs": 1}
-IMAGE: dict[str, Any] = {"channels": (4, 8), "blocks": 0, "latent_dim": 8, "epochs": 1, "precision": "float32"}
+IMAGE: dict[str, Any] = {"channels": (4, 8), "blocks": (0, 0), "latent_dim": 8, "epochs": 1, "precision": "float32"}
 
 
 @pytest.fixture(scope="module")
