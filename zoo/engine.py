@@ -37,6 +37,8 @@ Loss = Callable[[nn.Module, Any], Figures]
 
 LOGGED_STEPS = 400
 """About so many steps of a run get a line in metrics.jsonl."""
+SHORT_SECONDS = 1.0
+"""Each epoch ends with a checkpoint, but shorter ones share theirs: writing one takes longer than a small graph's step."""
 
 
 def fit(run: Run, loss: Loss, batches: Batches, validate: Callable[[], Mapping[str, float]] | None = None) -> None:
@@ -169,7 +171,8 @@ class _Fit:
         self.state.sums = {}
         line = {"kind": "epoch", "epoch": epoch + 1, "step": self.state.step, **values}
         self.run.log({**line, "seconds": round(time.monotonic() - begun, 3)})
-        self._save()
+        if self._due(SHORT_SECONDS) or self.processes.world > 1 or self.state.step == self.steps:
+            self._save()
         self._emit("epoch", epoch, values)
         self._stop_if_asked()
 
@@ -205,10 +208,14 @@ class _Fit:
 
     def _pause(self, epoch: int) -> None:
         """Within an epoch: a checkpoint where one is due, and an end where one is asked for."""
-        if time.monotonic() - self.saved_at >= self.config.checkpoint_seconds and self.processes.world == 1:
+        if self._due(self.config.checkpoint_seconds) and self.processes.world == 1:
             self._save()
             self._emit("checkpoint", epoch)
         self._stop_if_asked()
+
+    def _due(self, seconds: float) -> bool:
+        """Whether the last checkpoint is that old, or as old as the config allows; processes may differ in this."""
+        return time.monotonic() - self.saved_at >= min(seconds, self.config.checkpoint_seconds)
 
     def _stop_if_asked(self) -> None:
         if self.state.step < self.steps and self.processes.any(self.signals.received is not None):
@@ -261,12 +268,10 @@ class _Fit:
     def _validate(self) -> Mapping[str, float]:
         if self.validate is None or not self.run.primary:
             return {}
-        kept = copy.deepcopy(self.model.state_dict())
         random_state = checkpoint.get_random_state(self.device)
-        self._use_average()
+        self.run.model = self.state.average or self.model
         values = self.validate()
-        self.model.load_state_dict(kept)
-        self.model.train()
+        self.run.model = self.model.train()
         checkpoint.set_random_state(random_state, self.device)
         return values
 

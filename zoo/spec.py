@@ -65,7 +65,7 @@ class ModelSpec:
     metrics: tuple[Metric, ...]
     paper: str = ""
     recipes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Config values that differ from the defaults, by data set."""
+    """Config values that differ from the defaults, by data set, or by a name of their own, for `--config NAME`."""
     exports: tuple[str, ...] = ("safetensors", "pt2", "onnx")
     registry: str = ""
     """Path of a registry.toml beside the plugin that lists its published weights; none by default."""
