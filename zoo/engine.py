@@ -65,8 +65,9 @@ def score(run: Run, measure: Callable[[nn.Module, Any], dict[str, Tensor]], batc
 
     The model is in eval mode and computes in float32, so that a figure does not depend on the machine's arithmetic.
     """
-    model, device = run.model, torch.device(run.device)
-    model.to(device).eval()
+    model, device = run.model.eval(), torch.device(run.device)
+    if any(parameter.device != device for parameter in model.parameters()):
+        model.to(device)
     batches.to(device)
     found = [measure(model, batches.take(index)) for index in batches.plan(None)]
     return {name: torch.cat([part[name].cpu() for part in found]) for name in found[0]}
@@ -268,11 +269,10 @@ class _Fit:
     def _validate(self) -> Mapping[str, float]:
         if self.validate is None or not self.run.primary:
             return {}
-        random_state = checkpoint.get_random_state(self.device)
         self.run.model = self.state.average or self.model
-        values = self.validate()
+        with checkpoint.kept_random_state(self.device):
+            values = self.validate()
         self.run.model = self.model.train()
-        checkpoint.set_random_state(random_state, self.device)
         return values
 
     def _use_average(self) -> None:

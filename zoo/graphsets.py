@@ -70,7 +70,8 @@ class OneGraph(Batches):
 
     def to(self, device: torch.device) -> Self:
         """Moves all once."""
-        self.graph = self.graph.to(device)
+        if self.tensors[0].device != device:
+            self.graph = self.graph.to(device)
         return super().to(device)
 
 
@@ -96,7 +97,8 @@ class ManyGraphs(Batches):
 
     def to(self, device: torch.device) -> Self:
         """Moves all once."""
-        self.whole = self.whole.to(device)
+        if self.tensors[0].device != device:
+            self.whole = self.whole.to(device)
         self.count, self.offsets = self.count.to(device), self.offsets.to(device)
         return super().to(device)
 
