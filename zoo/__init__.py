@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from zoo.batches import image_batches as image_batches
     from zoo.config import Config as Config
     from zoo.config import field as field
+    from zoo.crossval import CrossValidated as CrossValidated
+    from zoo.crossval import cross_validate as cross_validate
     from zoo.engine import fit as fit
     from zoo.engine import score as score
     from zoo.errors import ConfigError as ConfigError
@@ -44,6 +46,7 @@ _HOMES = {
     "Batches": "zoo.batches",
     "Config": "zoo.config",
     "ConfigError": "zoo.errors",
+    "CrossValidated": "zoo.crossval",
     "DatasetInfo": "zoo.spec",
     "Evaluation": "zoo.evaluation",
     "Event": "zoo.spec",
@@ -57,6 +60,7 @@ _HOMES = {
     "Trained": "zoo.training",
     "ZooError": "zoo.errors",
     "conv_size": "zoo.shapes",
+    "cross_validate": "zoo.crossval",
     "evaluate": "zoo.evaluation",
     "export": "zoo.exports",
     "field": "zoo.config",

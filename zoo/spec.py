@@ -94,7 +94,7 @@ class ExportSpec:
 class Event:
     """Something that happened in a run, told to every listener and tracker.
 
-    `kind` is one of "started", "step", "epoch", "checkpoint", "finished", "interrupted" and "warning".
+    `kind` is one of "started", "step", "epoch", "checkpoint", "finished", "interrupted", "fold" and "warning".
     """
 
     kind: str
