@@ -38,7 +38,7 @@ Loss = Callable[[nn.Module, Any], Figures]
 LOGGED_STEPS = 400
 """About so many steps of a run get a line in metrics.jsonl."""
 SHORT_SECONDS = 1.0
-"""Each epoch ends with a checkpoint, but shorter ones share theirs: writing one takes longer than a small graph's step."""
+"""Each epoch ends with a checkpoint, but shorter ones share theirs: writing one takes longer than a small step."""
 
 
 def fit(run: Run, loss: Loss, batches: Batches, validate: Callable[[], Mapping[str, float]] | None = None) -> None:

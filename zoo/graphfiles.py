@@ -4,9 +4,9 @@
      "nodes": [{"id": "a", "x": [0, 1, 0.5]}, {"id": "b", "x": {"1": 1}}],
      "edges": [{"source": "a", "target": "b", "weight": 2}]}
 
-`x` is a node's features: all of them, or by number those that are not zero; in GraphML, where values are plain, the same
-as JSON in a string. Where a model knows a node by its degree alone, there is none. `weight` is 1 unless given. "links"
-may stand for "edges". An undirected edge goes both ways.
+`x` is a node's features: all of them, or by number those that are not zero; in GraphML, where values are plain, the
+same as JSON in a string. Where a model knows a node by its degree alone, there is none. `weight` is 1 unless given.
+"links" may stand for "edges". An undirected edge goes both ways.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Graphs as sparse matrices: what graph models compute with. The only file that multiplies them.
 
-Letters: N nodes, E edges, F features, G graphs, H channels. Edge k goes from edge_index[0, k] to edge_index[1, k], as in
-PyG's `Data`; a matrix of edges has a row for each target, so that its product with x sums over what comes in.
+Letters: N nodes, E edges, F features, G graphs, H channels. Edge k goes from edge_index[0, k] to edge_index[1, k], as
+in PyG's `Data`; a matrix of edges has a row for each target, so that its product with x sums over what comes in.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Sparse:
 
     def rows(self) -> Tensor:
         """The row of each entry, (E,) int64."""
-        return torch.repeat_interleave(torch.arange(len(self.starts) - 1), self.starts.diff().cpu()).to(self.columns.device)
+        return torch.repeat_interleave(torch.arange(len(self.starts) - 1, device=self.device), self.starts.diff())
 
     def dense(self) -> Tensor:
         """The same as a dense matrix."""
@@ -133,6 +133,10 @@ class Scatter:
     values: Tensor
     height: int
 
+    def to(self, device: torch.device | str) -> Scatter:
+        """The same on another device."""
+        return Scatter(self.sources.to(device), self.targets.to(device), self.values.to(device), self.height)
+
     def __matmul__(self, dense: Tensor) -> Tensor:
         """(M, H) to (N, H)."""
         messages = dense[self.sources] * self.values[:, None]
@@ -174,6 +178,13 @@ def normalised(edge_index: Tensor, edge_weight: Tensor, nodes: int) -> Tensor:
     return scale[edge_index[0]] * edge_weight * scale[edge_index[1]]
 
 
+def damped(edge_index: Tensor, edge_weight: Tensor, nodes: int) -> Tensor:
+    """Weights of (log(1 + D) / D) A, (E,): a sum that grows with the logarithm of the weight D that comes in."""
+    degree = edge_weight.new_zeros(nodes).index_add(0, edge_index[1], edge_weight)
+    scale = degree.log1p() / torch.where(degree > 0, degree, torch.inf)
+    return edge_weight * scale[edge_index[1]]
+
+
 Matrix = Sparse | Scatter
 
 
@@ -197,8 +208,8 @@ class Graph:
 
     def to(self, device: torch.device | str) -> Graph:
         """The same on another device."""
-        parts = [part.to(device) for part in (self.x, *self.edges, self.readout) if not isinstance(part, Scatter | None)]
-        return Graph(parts[0], tuple(parts[1 : 1 + len(self.edges)]), parts[-1] if self.readout else None)  # type: ignore[arg-type]
+        edges = tuple(matrix.to(device) for matrix in self.edges)
+        return Graph(self.x.to(device), edges, self.readout.to(device) if self.readout else None)
 
 
 def features(x: Tensor | Sparse, weight: Tensor) -> Tensor:

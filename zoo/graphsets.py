@@ -9,7 +9,6 @@ Letters as in `zoo.graphs`; K classes, n examples of a split.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, Self
 
@@ -19,7 +18,7 @@ from torch import Tensor
 from zoo.batches import Batches
 from zoo.environment import rank_and_world
 from zoo.errors import ConfigError
-from zoo.graphs import Graph, Matrix, Sparse, ranges, with_loops
+from zoo.graphs import Graph, Sparse, ranges, with_loops
 
 
 class Net(Protocol):
@@ -140,7 +139,7 @@ def twins(split: Split, edge_index: Tensor, depth: int) -> Tensor:
     for _ in range(depth):
         around = torch.zeros_like(colour).index_add_(0, edge_index[1], _mixed(colour[edge_index[0]]))
         colour = _mixed(3 * colour + _mixed(around))
-    _, kind = colour.unique(return_inverse=True)
+    _, kind = colour.unique(return_inverse=True)  # type: ignore[no-untyped-call]
     first = torch.zeros(int(kind.max()) + 1, dtype=torch.int64).index_copy_(0, kind, graph)
     order = torch.argsort(first, stable=True)
     place = torch.empty_like(order)
@@ -158,7 +157,7 @@ def merged(
     size = int(kind.max()) + 1
     chosen = torch.empty(size, dtype=torch.int64).index_copy_(0, kind, torch.arange(len(kind)))  # any one of them
     into = chosen[kind[edge_index[1]]] == edge_index[1]
-    key, place = (kind[edge_index[1, into]] * size + kind[edge_index[0, into]]).unique(return_inverse=True)
+    key, place = (kind[edge_index[1, into]] * size + kind[edge_index[0, into]]).unique(return_inverse=True)  # type: ignore[no-untyped-call]
     summed = torch.zeros(len(key)).index_add_(0, place, weight[into])
     count = torch.bincount(kind).float()
     return split.x.dense()[chosen], torch.stack([key % size, key // size]), summed, split.graph[chosen], count

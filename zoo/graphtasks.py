@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zoo import engine, graphsets, pictures
+from zoo.batches import Batches
 from zoo.classification import figures
 from zoo.components import Components
 from zoo.errors import InputError
@@ -24,7 +25,7 @@ from zoo.spec import ExportSpec
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Batch = tuple[Graph, Tensor, Tensor]
+GraphBatch = tuple[Graph, Tensor, Tensor]
 
 
 def train(run: Run) -> None:
@@ -38,7 +39,7 @@ def train(run: Run) -> None:
     engine.fit(run, loss(run), batches, (lambda: validation(run, held)) if held is not None else None)
 
 
-def loss(run: Run) -> Callable[[nn.Module, Batch], dict[str, Tensor]]:
+def loss(run: Run) -> Callable[[nn.Module, GraphBatch], dict[str, Tensor]]:
     """Cross-entropy of the labelled examples, and the agreement of several draws of dropout on all of them.
 
     With S draws p_s, the target q is their mean p sharpened, q_k = p_k^(1/T) / sum_j p_j^(1/T), and each draw pays
@@ -48,10 +49,11 @@ def loss(run: Run) -> Callable[[nn.Module, Batch], dict[str, Tensor]]:
     """
     config = run.config
 
-    def of(model: nn.Module, batch: Batch) -> dict[str, Tensor]:
+    def of(model: nn.Module, batch: GraphBatch) -> dict[str, Tensor]:
         graph, index, label = batch
         draws: list[Tensor] = [model.classify(graph).float() for _ in range(config.draws)]  # type: ignore[operator]
-        total = sum(F.cross_entropy(d[index], label, label_smoothing=config.label_smoothing) for d in draws) / len(draws)
+        smooth = config.label_smoothing
+        total = sum(F.cross_entropy(draw[index], label, label_smoothing=smooth) for draw in draws) / len(draws)
         right = (draws[0].detach()[index].argmax(1) == label).float().mean()
         if config.consistency and config.draws > 1:
             logs = [draw.log_softmax(1) for draw in draws]
@@ -66,7 +68,7 @@ def loss(run: Run) -> Callable[[nn.Module, Batch], dict[str, Tensor]]:
     return of
 
 
-def validation(run: Run, batches: graphsets.Batches) -> dict[str, float]:
+def validation(run: Run, batches: Batches) -> dict[str, float]:
     """Accuracy and cross-entropy of the model as it is."""
     logits, label, _ = scores(run, batches)
     return {
@@ -75,10 +77,10 @@ def validation(run: Run, batches: graphsets.Batches) -> dict[str, float]:
     }
 
 
-def scores(run: Run, batches: graphsets.Batches) -> tuple[Tensor, Tensor, Tensor]:
+def scores(run: Run, batches: Batches) -> tuple[Tensor, Tensor, Tensor]:
     """(logits (n, K), classes (n,), embeddings (n, H)) of a split, in its order, on the CPU."""
 
-    def measure(model: nn.Module, batch: Batch) -> dict[str, Tensor]:
+    def measure(model: nn.Module, batch: GraphBatch) -> dict[str, Tensor]:
         graph, index, label = batch
         hidden = model.encode(graph)  # type: ignore[operator]
         return {"logits": model.head(graph, hidden)[index], "label": label, "hidden": hidden[index]}  # type: ignore[operator]
@@ -162,7 +164,7 @@ class Scattered(nn.Module):
         return logits
 
 
-def _batches(run: Run, split: str, shuffle: bool) -> graphsets.Batches:
+def _batches(run: Run, split: str, shuffle: bool) -> Batches:
     info = run.data.info
     tensors, level = run.data.split(split), info.extra["level"]
     return graphsets.batches(run.model, tensors, info.shape[0], level, run.config.batch_size, shuffle)  # type: ignore[arg-type]

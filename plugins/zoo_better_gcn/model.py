@@ -22,14 +22,15 @@ GATE = 2.0
 
 
 class Layer(nn.Module):
-    """m = g * S X W1 + (1 - g) * A X W1;  X' = X + drop(MLP(norm(X W0 + m))).
+    """m = g * S X W1 + (1 - g) * B A X W1;  X' = X + MLP(norm(X W0 + m)).
 
-    A sums over the edges that come in, with their weights; S = D^-1/2 A D^-1/2 without self-connections (Kipf & Welling,
-    arXiv:1609.02907, weigh a node like a neighbour: here it has W0). The sum tells how many neighbours there are
-    (GIN, arXiv:1810.00826), the normalised branch does not grow with them; g in (0, 1) is learned for each channel.
+    A sums over the edges that come in, with their weights, and B = log(1 + d) / d damps the sum by the weight d that
+    comes in (PNA, arXiv:2004.05718, equation 5), so that a thousand neighbours do not drown all else; S = D^-1/2 A D^-1/2 without self-connections (Kipf &
+    Welling, arXiv:1609.02907, weigh a node like a neighbour: here it has W0). The sum tells how many neighbours there
+    are (GIN, arXiv:1810.00826), the normalised branch does not grow with them; g in (0, 1) is learned for each channel.
 
     Shapes:
-        x: (N, H); symmetric, plain: (N, N), S and A
+        x: (N, H); symmetric, damped: (N, N), S and B A
         output: (N, H)
     """
 
@@ -41,17 +42,17 @@ class Layer(nn.Module):
         self.out = nn.Linear(channels, channels)
         self.residual = residual
 
-    def forward(self, x: Tensor, symmetric: graphs.Matrix, plain: graphs.Matrix, dropout: float) -> Tensor:
+    def forward(self, x: Tensor, symmetric: graphs.Matrix, damped: graphs.Matrix, dropout: float) -> Tensor:
         """The next features of each node."""
         own, neighbours = self.both(graphs.dropout(x, dropout, self.training)).chunk(2, 1)
         gate = self.gate.sigmoid()
-        message = symmetric @ (neighbours * gate) + plain @ (neighbours * (1 - gate))
+        message = symmetric @ (neighbours * gate) + damped @ (neighbours * (1 - gate))
         made: Tensor = self.out(graphs.dropout(F.relu(self.norm(own + message)), dropout, self.training))
         return x + made if self.residual else made
 
 
 class BetterGCN(nn.Module):
-    """Layers on top of a linear input, all of which the head sees (jumping knowledge, arXiv:1806.03536, by concatenation).
+    """Layers on top of a linear input, all of which the head sees (jumping knowledge, arXiv:1806.03536, concatenated).
 
     For graphs, the readout is the mean over the nodes beside their sum, as sign(s) log(1 + |s|).
 
@@ -100,9 +101,12 @@ class BetterGCN(nn.Module):
     def prepare(self, x: Tensor | Sparse, edge_index: Tensor, edge_weight: Tensor, scatter: bool = False) -> Graph:
         """As `graph`, without a readout."""
         shape = (x.shape[0], x.shape[0])
-        values = graphs.normalised(edge_index, edge_weight, x.shape[0])
+        values = (
+            graphs.normalised(edge_index, edge_weight, x.shape[0]),
+            graphs.damped(edge_index, edge_weight, x.shape[0]),
+        )
         x = graphs.degree_code(x) if self.degree else graphs.row_normalised(x) if self.config.row_norm else x  # type: ignore[arg-type]
-        both = [graphs.matrix(edge_index, weights, shape, scatter) for weights in (values, edge_weight)]
+        both = [graphs.matrix(edge_index, weights, shape, scatter) for weights in values]
         return Graph(x, (both[0], both[1]))
 
     def encode(self, graph: Graph) -> Tensor:
@@ -121,7 +125,7 @@ class BetterGCN(nn.Module):
 
     def head(self, graph: Graph, hidden: Tensor) -> Tensor:
         """Logits from what `encode` returned."""
-        logits: Tensor = self.out(graphs.dropout(self.norm(hidden), self.config.dropout, self.training))
+        logits: Tensor = self.out(graphs.dropout(self.norm(hidden), self.config.head_dropout, self.training))
         return logits
 
     def classify(self, graph: Graph) -> Tensor:

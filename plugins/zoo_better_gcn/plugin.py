@@ -21,7 +21,8 @@ GRAPHS = {
     "beta2": 0.99,
     "hidden": 64,
     "layers": 4,
-    "dropout": 0.1,
+    "dropout": 0.0,
+    "head_dropout": 0.3,
     "input_dropout": 0.0,
     "norm": True,
     "residual": True,
@@ -42,7 +43,9 @@ class Config(zoo.Config):
     lr: float = zoo.field(default=0.01, doc="learning rate of Adam", gt=0)
     weight_decay: float = zoo.field(default=0.0, doc="decoupled; for few labels see l2", ge=0)
     beta2: float = zoo.field(default=0.999, doc="second beta of Adam", ge=0, lt=1)
-    schedule: Literal["onecycle", "cosine", "constant"] = zoo.field(default="constant", doc="learning rate over the run")
+    schedule: Literal["onecycle", "cosine", "constant"] = zoo.field(
+        default="constant", doc="learning rate over the run"
+    )
     ema_decay: float = zoo.field(default=0.99, doc="averages over about 100 steps", ge=0, lt=1)
     precision: Literal["auto", "float32", "bfloat16"] = zoo.field(
         default="float32", doc="arithmetic of training; sparse products are in float32 always"
@@ -50,7 +53,10 @@ class Config(zoo.Config):
     hidden: int = zoo.field(default=64, doc="H, channels of all layers", ge=1)
     layers: int = zoo.field(default=2, doc="L, how far a node sees", ge=1)
     dropout: float = zoo.field(default=0.8, doc="of hidden channels", ge=0, lt=1)
-    input_dropout: float = zoo.field(default=0.8, doc="of features; the zeros of a sparse matrix need no draw", ge=0, lt=1)
+    input_dropout: float = zoo.field(
+        default=0.8, doc="of features; the zeros of a sparse matrix need no draw", ge=0, lt=1
+    )
+    head_dropout: float = zoo.field(default=0.8, doc="of what the head sees", ge=0, lt=1)
     norm: bool = zoo.field(default=False, doc="layer norms; 140 labels are too few for them")
     residual: bool = zoo.field(default=True, doc="each layer adds to what it was given")
     l2: float = zoo.field(default=5e-4, doc="half the squared norm of all matrices of weights, in the loss", ge=0)
@@ -58,7 +64,9 @@ class Config(zoo.Config):
     draws: int = zoo.field(default=2, doc="S, draws of dropout in a step", ge=1)
     consistency: float = zoo.field(default=1.0, doc="weight of their agreement, on all nodes", ge=0)
     temperature: float = zoo.field(default=0.5, doc="T, sharpens what they are to agree on", gt=0, le=1)
-    ramp: float = zoo.field(default=0.25, doc="share of the run in which that weight grows to its full size", gt=0, le=1)
+    ramp: float = zoo.field(
+        default=0.25, doc="share of the run in which that weight grows to its full size", gt=0, le=1
+    )
     row_norm: bool = zoo.field(default=True, doc="divide each node's features by their sum")
 
     def check(self) -> None:

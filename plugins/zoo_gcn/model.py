@@ -5,6 +5,7 @@ Letters: N nodes, E edges, F features, H channels, K classes, G graphs.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import torch
@@ -52,7 +53,7 @@ class GCN(nn.Module):
         self.config, self.level, self.degree = config, level, degree
         nodes = level == "node"
         sizes = [graphs.DEGREE_CODE if degree else features, *config.hidden, *([classes] if nodes else [])]
-        self.layers = nn.ModuleList(Convolution(a, b) for a, b in zip(sizes, sizes[1:], strict=False))
+        self.layers = nn.ModuleList(Convolution(a, b) for a, b in pairwise(sizes))
         self.out = None if nodes else nn.Linear(sizes[-1], classes)
         self.depth = len(self.layers)
 
@@ -111,7 +112,7 @@ class GCN(nn.Module):
         """Half the squared norm of the weights, by `l2` and for the last layer by `l2_last` (the paper: 0)."""
         *first, last = [layer.weight for layer in self.layers]
         config = self.config
-        total = config.l2_last * last.square().sum()  # type: ignore[operator, union-attr]
+        total = config.l2_last * last.square().sum()  # type: ignore[operator]
         for weight in first:
-            total = total + config.l2 * weight.square().sum()  # type: ignore[operator, union-attr]
-        return total / 2  # type: ignore[no-any-return]
+            total = total + config.l2 * weight.square().sum()  # type: ignore[operator]
+        return total / 2

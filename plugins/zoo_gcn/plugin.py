@@ -51,21 +51,29 @@ class Config(zoo.Config):
     lr: float = zoo.field(default=0.01, doc="learning rate of Adam, as in the paper", gt=0)
     weight_decay: float = zoo.field(default=0.0, doc="decoupled; the paper's, in the loss, is l2", ge=0)
     beta2: float = zoo.field(default=0.999, doc="second beta of Adam", ge=0, lt=1)
-    schedule: Literal["onecycle", "cosine", "constant"] = zoo.field(default="constant", doc="learning rate over the run")
+    schedule: Literal["onecycle", "cosine", "constant"] = zoo.field(
+        default="constant", doc="learning rate over the run"
+    )
     ema_decay: float = zoo.field(default=0.99, doc="averages over about 100 steps", ge=0, lt=1)
     precision: Literal["auto", "float32", "bfloat16"] = zoo.field(
         default="float32", doc="arithmetic of training; sparse products are in float32 always"
     )
     hidden: tuple[int, ...] = zoo.field(default=(64,), doc="H, channels of each layer but the last", ge=1)
     dropout: float = zoo.field(default=0.8, doc="of hidden channels", ge=0, lt=1)
-    input_dropout: float = zoo.field(default=0.8, doc="of features; the zeros of a sparse matrix need no draw", ge=0, lt=1)
-    l2: float = zoo.field(default=5e-4, doc="half the squared norm of all weights but the last layer's, in the loss", ge=0)
+    input_dropout: float = zoo.field(
+        default=0.8, doc="of features; the zeros of a sparse matrix need no draw", ge=0, lt=1
+    )
+    l2: float = zoo.field(
+        default=5e-4, doc="half the squared norm of all weights but the last layer's, in the loss", ge=0
+    )
     l2_last: float = zoo.field(default=5e-4, doc="the same for the last layer", ge=0)
     label_smoothing: float = zoo.field(default=0.0, doc="probability spread over the other classes", ge=0, lt=1)
     draws: int = zoo.field(default=2, doc="S, draws of dropout in a step", ge=1)
     consistency: float = zoo.field(default=1.0, doc="weight of their agreement, on all nodes", ge=0)
     temperature: float = zoo.field(default=0.5, doc="T, sharpens what they are to agree on", gt=0, le=1)
-    ramp: float = zoo.field(default=0.25, doc="share of the run in which that weight grows to its full size", gt=0, le=1)
+    ramp: float = zoo.field(
+        default=0.25, doc="share of the run in which that weight grows to its full size", gt=0, le=1
+    )
     row_norm: bool = zoo.field(default=True, doc="divide each node's features by their sum")
 
     def check(self) -> None:

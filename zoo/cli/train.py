@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 @click.argument("model", required=False, shell_complete=shared.complete_model)
 @shared.dataset
 @shared.settings
-@click.option("--config", "config_file", type=click.Path(path_type=Path), help="TOML with keys of the recipe, or a named one.")
+@click.option(
+    "--config", "config_file", type=click.Path(path_type=Path), help="TOML with keys of the recipe, or a named one."
+)
 @click.option("--epochs", type=int, help="Short for --set epochs=N.")
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=None, help="Fixes all randomness. [default: 0]")
 @shared.device

@@ -26,7 +26,7 @@ def deal(label: Tensor, count: int, seed: int) -> Tensor:
     fold = torch.empty(len(label), dtype=torch.int64)
     generator = torch.Generator().manual_seed(seed)
     dealt = 0
-    for kind in label.unique():
+    for kind in label.unique():  # type: ignore[no-untyped-call]
         own = (label == kind).nonzero()[:, 0]
         if len(own) < count:
             raise DatasetError(f"a class has {len(own)} examples, too few for {count} folds. Next: --folds {len(own)}")

@@ -1,4 +1,4 @@
-"""How data sets of graphs lie in memory, and those that PyG brings or fetches. The only file that knows torch_geometric.
+"""How data sets of graphs lie in memory, and what PyG brings or fetches. The only file that knows torch_geometric.
 
 A split is (index, offsets, edge_index, x_starts, x_columns, x_values, label): all but the index is the same in each.
 

@@ -10,7 +10,7 @@ import io
 import pickle
 from collections import defaultdict
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -22,6 +22,9 @@ from zoo.errors import DatasetError
 
 VALIDATION = 500
 """The nodes after the training nodes."""
+
+
+_empty_array = np.zeros(0).__reduce__()[0]  # numpy's own, whose module differs between versions
 
 
 class _Matrix:
@@ -36,11 +39,11 @@ class _Matrix:
 class _Unpickler(pickle.Unpickler):
     """Admits what a raw file of Planetoid is made of, under the names that it had in 2016."""
 
-    KNOWN = {
+    KNOWN: ClassVar[dict[tuple[str, str], Any]] = {
         ("scipy.sparse.csr", "csr_matrix"): _Matrix,
         ("scipy.sparse._csr", "csr_matrix"): _Matrix,
-        ("numpy.core.multiarray", "_reconstruct"): np._core.multiarray._reconstruct,
-        ("numpy._core.multiarray", "_reconstruct"): np._core.multiarray._reconstruct,
+        ("numpy.core.multiarray", "_reconstruct"): _empty_array,
+        ("numpy._core.multiarray", "_reconstruct"): _empty_array,
         ("numpy", "ndarray"): np.ndarray,
         ("numpy", "dtype"): np.dtype,
         ("collections", "defaultdict"): defaultdict,
@@ -74,12 +77,14 @@ def read(spec: DatasetSpec, folder: Path) -> dict[str, tuple[Tensor, ...]]:
     label = torch.zeros(nodes, dtype=torch.int64)
     label[:known] = torch.from_numpy(parts["ally"].argmax(1))
     label[test] = torch.from_numpy(parts["ty"].argmax(1))  # rows of tx and ty are in the order of the file
-    rows, columns, values = (torch.cat(pair) for pair in zip(_entries(parts["allx"]), _entries(parts["tx"]), strict=True))
+    rows, columns, values = (
+        torch.cat(pair) for pair in zip(_entries(parts["allx"]), _entries(parts["tx"]), strict=True)
+    )
     later = rows.clone()
     later[len(parts["allx"].indices) :] = test[rows[len(parts["allx"].indices) :]]
     pairs = [(source, target) for source, targets in parts["graph"].items() for target in targets]
     edge_index = torch.tensor(pairs).T
-    edge_index = edge_index[:, edge_index[0] != edge_index[1]].unique(dim=1)  # as everyone does: no loops, no doubles
+    edge_index = edge_index[:, edge_index[0] != edge_index[1]].unique(dim=1)  # as everyone does: no loops, no doubles  # type: ignore[no-untyped-call]
     split = {"train": torch.arange(train), "val": torch.arange(train, train + VALIDATION), "test": ordered}
     store = graphs.store(torch.tensor([0, nodes]), edge_index, (later, columns, values), label, spec)
     return {name: (index, *store) for name, index in split.items()}
@@ -108,5 +113,4 @@ def _entries(matrix: _Matrix) -> tuple[Tensor, Tensor, Tensor]:
     """(rows, columns, values) of a sparse matrix."""
     starts = torch.from_numpy(matrix.indptr.astype(np.int64))
     rows = torch.repeat_interleave(torch.arange(len(starts) - 1), starts.diff())
-    columns, values = (torch.from_numpy(part.astype(kind)) for part, kind in ((matrix.indices, "i8"), (matrix.data, "f4")))
-    return rows, columns, values
+    return rows, torch.from_numpy(matrix.indices.astype(np.int64)), torch.from_numpy(matrix.data.astype(np.float32))

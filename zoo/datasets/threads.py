@@ -31,7 +31,8 @@ def read(spec: DatasetSpec, folder: Path) -> dict[str, tuple[Tensor, ...]]:
         experts = draw.randint(1, 4)
         for speaker in range(1, count):
             asks = (kind == 0) == (draw.random() >= STRAY)
-            partner = draw.randrange(min(experts, speaker)) if asks else max(0, speaker - 1 - int(draw.expovariate(0.5)))
+            late = int(draw.expovariate(0.5)) if not asks else 0
+            partner = draw.randrange(min(experts, speaker)) if asks else max(0, speaker - 1 - late)
             pairs |= {(first + speaker, first + partner), (first + partner, first + speaker)}
         offsets.append(first + count)
         labels.append(kind)

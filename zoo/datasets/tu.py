@@ -6,6 +6,7 @@ Node features are the attributes, then each node label as one of its values; whe
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +55,8 @@ def spec(argument: str) -> DatasetSpec:
     classes = tuple(str(value) for value in np.unique(label))
     width = sum(part.shape[1] for part in _features(folder, argument)) or 1
     splits = {name: len(index) for name, index in parts(deal(torch.from_numpy(label), FOLDS, 0), 0).items()}
-    degree = {"features": "degree"} if not _features(folder, argument) else {}
-    return DatasetSpec(**{**vars(made), "shape": (width,), "classes": classes, "splits": splits, "extra": {**made.extra, **degree}})
+    extra = {"level": "graph"} if _features(folder, argument) else {"level": "graph", "features": "degree"}
+    return replace(made, shape=(width,), classes=classes, splits=splits, extra=extra)
 
 
 def read(spec: DatasetSpec, folder: Path) -> dict[str, tuple[Tensor, ...]]:
@@ -68,15 +69,17 @@ def read(spec: DatasetSpec, folder: Path) -> dict[str, tuple[Tensor, ...]]:
     name, raw = place.parent.parent.name, place.parent
     edges = torch.from_numpy(_table(raw / f"{name}_A.txt", np.int64, columns=2)) - 1
     graph = torch.from_numpy(_table(raw / f"{name}_graph_indicator.txt", np.int64)[:, 0]) - 1
-    _, label = torch.from_numpy(_table(raw / f"{name}_graph_labels.txt", np.int64)[:, 0]).unique(return_inverse=True)
+    _, label = torch.from_numpy(_table(raw / f"{name}_graph_labels.txt", np.int64)[:, 0]).unique(return_inverse=True)  # type: ignore[no-untyped-call]
     nodes = len(graph)
     if nodes == 0 or (graph.diff() < 0).any() or int(graph[0]) < 0 or int(graph[-1]) + 1 != len(label):
         raise DatasetError(f"{name}_graph_indicator.txt does not number {len(label)} graphs in their order")
     if edges.numel() and not 0 <= int(edges.min()) <= int(edges.max()) < nodes:
-        raise DatasetError(f"{name}_A.txt has nodes {int(edges.min()) + 1} to {int(edges.max()) + 1}, expected 1 to {nodes}")
+        raise DatasetError(
+            f"{name}_A.txt has nodes {int(edges.min()) + 1} to {int(edges.max()) + 1}, expected 1 to {nodes}"
+        )
     edge_index = edges.T
     edge_index = edge_index[:, edge_index[0] != edge_index[1]]
-    key = (edge_index[1] * nodes + edge_index[0]).unique()
+    key = (edge_index[1] * nodes + edge_index[0]).unique()  # type: ignore[no-untyped-call]
     edge_index = torch.stack([key % nodes, key // nodes])
     every = torch.arange(nodes)
     if columns := _features(raw, name):
