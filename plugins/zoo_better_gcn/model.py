@@ -25,9 +25,9 @@ class Layer(nn.Module):
     """m = g * S X W1 + (1 - g) * B A X W1;  X' = X + MLP(norm(X W0 + m)).
 
     A sums over the edges that come in, with their weights, and B = log(1 + d) / d damps the sum by the weight d that
-    comes in (PNA, arXiv:2004.05718, equation 5), so that a thousand neighbours do not drown all else; S = D^-1/2 A D^-1/2 without self-connections (Kipf &
-    Welling, arXiv:1609.02907, weigh a node like a neighbour: here it has W0). The sum tells how many neighbours there
-    are (GIN, arXiv:1810.00826), the normalised branch does not grow with them; g in (0, 1) is learned for each channel.
+    comes in (PNA, arXiv:2004.05718, equation 5), so that a thousand neighbours do not drown all else: it tells how many
+    they are (GIN, arXiv:1810.00826). S = D^-1/2 A D^-1/2 does not grow with them, and has no self-connections (Kipf &
+    Welling, arXiv:1609.02907, weigh a node like a neighbour: here it has W0). g in (0, 1) is learned for each channel.
 
     Shapes:
         x: (N, H); symmetric, damped: (N, N), S and B A

@@ -84,7 +84,8 @@ def read(spec: DatasetSpec, folder: Path) -> dict[str, tuple[Tensor, ...]]:
     later[len(parts["allx"].indices) :] = test[rows[len(parts["allx"].indices) :]]
     pairs = [(source, target) for source, targets in parts["graph"].items() for target in targets]
     edge_index = torch.tensor(pairs).T
-    edge_index = edge_index[:, edge_index[0] != edge_index[1]].unique(dim=1)  # as everyone does: no loops, no doubles  # type: ignore[no-untyped-call]
+    edge_index = edge_index[:, edge_index[0] != edge_index[1]]  # as everyone does: no loops, no doubles
+    edge_index = edge_index.unique(dim=1)  # type: ignore[no-untyped-call]
     split = {"train": torch.arange(train), "val": torch.arange(train, train + VALIDATION), "test": ordered}
     store = graphs.store(torch.tensor([0, nodes]), edge_index, (later, columns, values), label, spec)
     return {name: (index, *store) for name, index in split.items()}
