@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import torch
 from torch import Tensor
@@ -46,7 +48,7 @@ def test_a_symmetric_matrix_keeps_no_transpose_and_another_does() -> None:
 
 def test_blocks_are_the_blocks_of_the_dense_matrix_in_any_order_and_their_gradient_too() -> None:
     offsets = torch.tensor([0, 5, 6, 6, 12, 20])
-    parts = [torch.randint(int(a), int(b), (2, 9)) for a, b in zip(offsets, offsets[1:], strict=False) if b > a]
+    parts = [torch.randint(int(a), int(b), (2, 9)) for a, b in pairwise(offsets) if b > a]
     edge_index = torch.cat(parts, 1)
     whole = graphs.matrix(edge_index, torch.rand(edge_index.shape[1]), (20, 20))
     assert isinstance(whole, Sparse)

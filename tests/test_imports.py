@@ -25,18 +25,21 @@ OWNERS = {
     "filelock": {"zoo/runs.py", "zoo/cache.py"},
     "huggingface_hub": {"zoo/hub.py"},
     "fsspec": {"zoo/storage.py"},
+    "networkx": {"zoo/graphfiles.py"},
+    "torch_geometric": {"zoo/datasets/graphs.py"},
 }
 LAYERS = [
     {"errors", "environment", "progress"},
-    {"config", "files", "shapes", "addresses", "layers", "components", "pictures"},
-    {"spec", "entries", "download", "storage", "images"},
+    {"config", "files", "shapes", "addresses", "layers", "components", "pictures", "graphs", "classification"},
+    {"spec", "entries", "download", "storage", "images", "graphfiles"},
     {"datasets", "weights", "batches", "processes", "examine", "optimization", "signals", "hub"},
-    {"registry", "runs", "checkpoint", "precision", "cache", "publications"},
+    {"registry", "runs", "checkpoint", "precision", "cache", "publications", "graphsets"},
     {"hookspecs", "catalog", "engine", "report"},
-    {"listing", "pulling", "checking"},
+    {"listing", "pulling", "checking", "graphtasks"},
     {"loading", "pushing"},
     {"evaluation", "exports"},
     {"training"},
+    {"crossval"},
     {"cli", "__main__"},
 ]
 

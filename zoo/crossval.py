@@ -101,7 +101,8 @@ def cross_validate(
 
 def _finished(out: Path, model: str, dataset: str, wanted: Mapping[str, Any]) -> Path | None:
     """A run of the same thing, if there is one."""
-    for folder in (out / model).glob(f"*-{dataset}-seed*"):
+    for path in (out / model).glob(f"*-{dataset}-seed*/run.json"):
+        folder = path.parent
         record, kept = runs.read(folder)
         found = {"config": kept["config"], "code": record.get("code"), "seed": record.get("seed")}
         if record.get("state") == "finished" and record["dataset"]["name"] == dataset and found == wanted:

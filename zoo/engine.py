@@ -37,8 +37,8 @@ Loss = Callable[[nn.Module, Any], Figures]
 
 LOGGED_STEPS = 400
 """About so many steps of a run get a line in metrics.jsonl."""
-SHORT_SECONDS = 1.0
-"""Each epoch ends with a checkpoint, but shorter ones share theirs: writing one takes longer than a small step."""
+ONE_STEP_SECONDS = 1.0
+"""Each epoch ends with a checkpoint; where an epoch is one step, as on one graph, those of a second share one."""
 
 
 def fit(run: Run, loss: Loss, batches: Batches, validate: Callable[[], Mapping[str, float]] | None = None) -> None:
@@ -172,7 +172,7 @@ class _Fit:
         self.state.sums = {}
         line = {"kind": "epoch", "epoch": epoch + 1, "step": self.state.step, **values}
         self.run.log({**line, "seconds": round(time.monotonic() - begun, 3)})
-        if self._due(SHORT_SECONDS) or self.processes.world > 1 or self.state.step == self.steps:
+        if self.per_epoch * self.processes.world > 1 or self.state.step == self.steps or self._due(ONE_STEP_SECONDS):
             self._save()
         self._emit("epoch", epoch, values)
         self._stop_if_asked()
@@ -215,7 +215,7 @@ class _Fit:
         self._stop_if_asked()
 
     def _due(self, seconds: float) -> bool:
-        """Whether the last checkpoint is that old, or as old as the config allows; processes may differ in this."""
+        """Whether the last checkpoint is that old, or as old as the config allows."""
         return time.monotonic() - self.saved_at >= min(seconds, self.config.checkpoint_seconds)
 
     def _stop_if_asked(self) -> None:

@@ -71,7 +71,8 @@ class BetterGCN(nn.Module):
         self.layers = nn.ModuleList(Layer(channels, config.norm, config.residual) for _ in range(config.layers))
         self.depth = config.layers
         width = channels * (config.layers + 1) * (1 if level == "node" else 2)
-        self.norm = nn.LayerNorm(width) if config.norm else nn.Identity()
+        # A sum over a graph is far larger than a mean: only a norm of each feature by itself leaves both their say.
+        self.norm = nn.BatchNorm1d(width) if level == "graph" else nn.Identity()
         self.out = nn.Linear(width, classes)
 
     def forward(

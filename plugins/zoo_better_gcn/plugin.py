@@ -16,7 +16,7 @@ api_version = 1
 GRAPHS = {
     "epochs": 40,
     "batch_size": 32,
-    "lr": 2e-3,
+    "lr": 5e-3,
     "schedule": "onecycle",
     "beta2": 0.99,
     "hidden": 64,
