@@ -19,7 +19,7 @@ OWNERS = {
     "safetensors": {"zoo/weights.py"},
     "torchvision": {"zoo/datasets/torchvision.py"},
     "sklearn": {"zoo/datasets/digits.py"},
-    "matplotlib": {"zoo/report.py", "zoo/hookspecs.py", "zoo/pictures.py"},
+    "matplotlib": {"zoo/report.py", "zoo/hookspecs.py", "zoo/pictures.py", "zoo/graphtasks.py"},
     "onnxruntime": {"zoo/exports.py"},
     "rich": {"zoo/cli/progress.py"},
     "filelock": {"zoo/runs.py", "zoo/cache.py"},
