@@ -28,7 +28,7 @@ def test_sparse_product_message_passing_and_dense_matrix_agree_forwards_and_back
     for matrix in (graphs.matrix(edge_index, weight, (nodes, nodes), scatter) for scatter in (False, True)):
         given = x.clone().requires_grad_()
         made = matrix @ given
-        made.backward(upstream)
+        made.backward(upstream)  # type: ignore[no-untyped-call]
         torch.testing.assert_close(made, dense @ x)
         assert given.grad is not None
         torch.testing.assert_close(given.grad, dense.T @ upstream)
@@ -60,7 +60,7 @@ def test_blocks_are_the_blocks_of_the_dense_matrix_in_any_order_and_their_gradie
         torch.testing.assert_close(made.dense(), expected)
         x = torch.randn(len(nodes), 3, requires_grad=True)
         upstream = torch.randn(len(nodes), 3)
-        (made @ x).backward(upstream)
+        (made @ x).backward(upstream)  # type: ignore[no-untyped-call]
         assert x.grad is not None
         torch.testing.assert_close(x.grad, expected.T @ upstream)
 
@@ -90,7 +90,7 @@ def test_dropout_of_a_sparse_matrix_leaves_zeros_and_keeps_the_mean() -> None:
     x = Sparse.of(edge_index[0], edge_index[1], weight, (200, 200))
     dropped = graphs.dropout(x, 0.75, True)
     assert isinstance(dropped, Sparse)
-    assert set(torch.unique((dropped.values / x.values).round(decimals=3)).tolist()) == {0.0, 4.0}  # type: ignore[no-untyped-call]
+    assert set(torch.unique((dropped.values / x.values).round(decimals=3)).tolist()) == {0.0, 4.0}
     assert dropped.values.mean().item() == pytest.approx(x.values.mean().item(), rel=0.1)
     assert graphs.dropout(x, 0.75, False) is x
     dense = graphs.dropout(torch.ones(100, 100), 0.25, True)

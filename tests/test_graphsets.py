@@ -31,7 +31,7 @@ def nets(classes: int, level: str, features: int, degree: bool) -> list[GCN | Be
 
 def gradient(net: GCN | BetterGCN, logits: Tensor) -> Tensor:
     net.zero_grad()
-    logits.square().sum().backward()
+    logits.square().sum().backward()  # type: ignore[no-untyped-call]
     return torch.cat([p.grad.flatten() for p in net.parameters() if p.grad is not None])
 
 

@@ -114,7 +114,8 @@ def test_directions_and_weights_of_edges_matter(name: str) -> None:
     there, back = torch.tensor([[0], [1]]), torch.tensor([[1], [0]])
 
     def out(edge_index: Tensor, weight: float = 1.0) -> Tensor:
-        return model(x, edge_index, torch.tensor([weight]))
+        logits: Tensor = model(x, edge_index, torch.tensor([weight]))
+        return logits
 
     lone = model(x, torch.zeros(2, 0, dtype=torch.int64))
     torch.testing.assert_close(out(there)[[0, 2]], lone[[0, 2]])  # nothing comes into these
@@ -125,9 +126,9 @@ def test_directions_and_weights_of_edges_matter(name: str) -> None:
 
 def test_better_gcn_has_weights_of_its_own_for_a_node() -> None:
     model = net("better-gcn", "node")
-    layer = model.layers[0]
+    layer: Any = model.layers[0]
     with torch.no_grad():
-        layer.both.weight[:64] = 0  # type: ignore[index, union-attr]
+        layer.both.weight[:64] = 0
     x, none = torch.randn(2, 64), torch.zeros(2, 0, dtype=torch.int64)
     empty = graphs.matrix(none, torch.zeros(0), (2, 2))
     found = layer(x, empty, empty, 0.0) - x
@@ -217,7 +218,8 @@ def test_torchrun_is_refused_with_the_reason(cli: Cli) -> None:
 
 
 def test_the_papers_recipe_is_a_named_config() -> None:
-    _, config, set_by = resolve(registry.load("gcn"), "cora", "paper", {"epochs": 7})
+    _, resolved, set_by = resolve(registry.load("gcn"), "cora", "paper", {"epochs": 7})
+    config: Any = resolved
     assert (config.hidden, config.dropout, config.l2, config.consistency, config.epochs) == ((16,), 0.5, 5e-4, 0, 7)
     assert (set_by["hidden"], set_by["epochs"]) == ("recipe paper", "argument")
     with pytest.raises(zoo.ConfigError, match="at least 2 draws"):
