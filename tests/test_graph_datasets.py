@@ -16,6 +16,7 @@ import scipy.sparse
 import torch
 from conftest import Cli
 
+import zoo
 from zoo import datasets
 from zoo.datasets import folds, planetoid, specs, tu
 from zoo.errors import DatasetError, UnknownNameError
@@ -247,17 +248,17 @@ def test_graphs_that_cannot_be_fetched_end_in_three_ways_out(cli: Cli, tmp_path:
 
 
 def test_one_command_trains_all_folds_and_goes_on_where_it_was_stopped(json_of: Callable[..., Any]) -> None:
-    command = ["train", "gcn", "--dataset", "threads", "--folds", "3", "--epochs", "2", "--set", "hidden=[4]"]
-    found = json_of(*command)
+    found = json_of("train", "gcn", "--dataset", "threads", "--folds", "3", "--epochs", "2", "--set", "hidden=[4]")
     assert found["metrics"]["folds"] == 3
     assert len(found["runs"]) == 3
-    each = [json_of("evaluate", run)["metrics"]["accuracy"] for run in found["runs"]]
+    each = [zoo.evaluate(run).metrics["accuracy"] for run in found["runs"]]
     assert found["metrics"]["accuracy"] == pytest.approx(float(np.mean(each)))
     assert found["metrics"]["accuracy_std"] == pytest.approx(float(np.std(each, ddof=1)))
     (Path(found["runs"][1]) / "run.json").unlink()  # as a run that cannot be read
-    again = json_of(*command)
-    assert [a == b for a, b in zip(again["runs"], found["runs"], strict=True)] == [True, False, True]
-    assert again["metrics"] == found["metrics"]
+    again = zoo.cross_validate("gcn", "threads", 3, config={"epochs": 2, "hidden": [4]})
+    assert again is not None
+    assert [str(a) == b for a, b in zip(again.runs, found["runs"], strict=True)] == [True, False, True]
+    assert again.metrics == found["metrics"]
 
 
 def test_folds_of_one_graph_are_refused(cli: Cli) -> None:
