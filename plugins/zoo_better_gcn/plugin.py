@@ -38,7 +38,7 @@ GRAPHS = {
 class Config(zoo.Config):
     """The recipe for Cora; those for data sets of graphs differ."""
 
-    epochs: int = zoo.field(default=400, doc="passes over the graph, one step each; over all graphs", ge=1)
+    epochs: int = zoo.field(default=200, doc="passes over the graph, one step each; over all graphs", ge=1)
     batch_size: int = zoo.field(default=1, doc="graphs in a step; one graph of nodes is always one step", ge=1)
     lr: float = zoo.field(default=0.01, doc="learning rate of Adam", gt=0)
     weight_decay: float = zoo.field(default=0.0, doc="decoupled; for few labels see l2", ge=0)
@@ -52,13 +52,13 @@ class Config(zoo.Config):
     )
     hidden: int = zoo.field(default=64, doc="H, channels of all layers", ge=1)
     layers: int = zoo.field(default=2, doc="L, how far a node sees", ge=1)
-    dropout: float = zoo.field(default=0.8, doc="of hidden channels", ge=0, lt=1)
+    dropout: float = zoo.field(default=0.5, doc="of hidden channels", ge=0, lt=1)
     input_dropout: float = zoo.field(
         default=0.8, doc="of features; the zeros of a sparse matrix need no draw", ge=0, lt=1
     )
-    head_dropout: float = zoo.field(default=0.8, doc="of what the head sees", ge=0, lt=1)
+    head_dropout: float = zoo.field(default=0.5, doc="of what the head sees", ge=0, lt=1)
     norm: bool = zoo.field(default=False, doc="layer norms; 140 labels are too few for them")
-    residual: bool = zoo.field(default=True, doc="each layer adds to what it was given")
+    residual: bool = zoo.field(default=False, doc="each layer adds to what it was given")
     l2: float = zoo.field(default=5e-4, doc="half the squared norm of all matrices of weights, in the loss", ge=0)
     label_smoothing: float = zoo.field(default=0.0, doc="probability spread over the other classes", ge=0, lt=1)
     draws: int = zoo.field(default=2, doc="S, draws of dropout in a step", ge=1)

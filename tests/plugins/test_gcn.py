@@ -28,7 +28,7 @@ from zoo.training import resolve
 
 MAKERS: dict[str, Callable[[str], GCN | BetterGCN]] = {
     "gcn": lambda level: GCN(plain.Config(row_norm=False), 5, 3, level, False),
-    "better-gcn": lambda level: BetterGCN(better.Config(row_norm=False), 5, 3, level, False),
+    "better-gcn": lambda level: BetterGCN(better.Config(row_norm=False, residual=True), 5, 3, level, False),
 }
 
 
