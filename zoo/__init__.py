@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from zoo.batches import image_files as image_files
     from zoo.config import Config as Config
     from zoo.config import field as field
+    from zoo.crossval import CrossValidated as CrossValidated
+    from zoo.crossval import cross_validate as cross_validate
     from zoo.embedding import Embedded as Embedded
     from zoo.embedding import embed as embed
     from zoo.engine import fit as fit
@@ -47,6 +49,7 @@ _HOMES = {
     "Batches": "zoo.batches",
     "Config": "zoo.config",
     "ConfigError": "zoo.errors",
+    "CrossValidated": "zoo.crossval",
     "DatasetInfo": "zoo.spec",
     "Embedded": "zoo.embedding",
     "Evaluation": "zoo.evaluation",
@@ -61,6 +64,7 @@ _HOMES = {
     "Trained": "zoo.training",
     "ZooError": "zoo.errors",
     "conv_size": "zoo.shapes",
+    "cross_validate": "zoo.crossval",
     "embed": "zoo.embedding",
     "evaluate": "zoo.evaluation",
     "export": "zoo.exports",

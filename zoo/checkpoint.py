@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -136,6 +137,16 @@ def set_random_state(state: Mapping[str, Tensor], device: torch.device) -> None:
     np.random.set_state(("MT19937", np.array(words[:-2], dtype=np.uint32), words[-2], words[-1], gauss))
     if device.type == "cuda" and "cuda" in state:
         torch.cuda.set_rng_state(state["cuda"], device)
+
+
+@contextlib.contextmanager
+def kept_random_state(device: torch.device) -> Iterator[None]:
+    """Leaves every global generator as it was before the block."""
+    python, numpy = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        yield
+    random.setstate(python)
+    np.random.set_state(numpy)
 
 
 def _flatten(state: State) -> tuple[list[dict[str, Any]], dict[str, Tensor]]:

@@ -37,6 +37,8 @@ Loss = Callable[[nn.Module, Any], Figures]
 
 LOGGED_STEPS = 400
 """About so many steps of a run get a line in metrics.jsonl."""
+ONE_STEP_SECONDS = 1.0
+"""Between checkpoints where an epoch is one step, as on one graph; else each epoch ends with one."""
 
 
 def fit(run: Run, loss: Loss, batches: Batches, validate: Callable[[], Mapping[str, Any]] | None = None) -> None:
@@ -63,8 +65,9 @@ def score(run: Run, measure: Callable[[nn.Module, Any], dict[str, Tensor]], batc
 
     The model is in eval mode and computes in float32, so that a figure does not depend on the machine's arithmetic.
     """
-    model, device = run.model, torch.device(run.device)
-    model.to(device).eval()
+    model, device = run.model.eval(), torch.device(run.device)
+    if any(parameter.device != device for parameter in model.parameters()):
+        model.to(device)
     batches.to(device)
     found = [measure(model, batches.take(index)) for index in batches.plan(None)]
     return {name: torch.cat([part[name].cpu() for part in found]) for name in found[0]}
@@ -169,7 +172,8 @@ class _Fit:
         self.state.sums = {}
         line = {"kind": "epoch", "epoch": epoch + 1, "step": self.state.step, **values}
         self.run.log({**line, "seconds": round(time.monotonic() - begun, 3)})
-        self._save()
+        if self.per_epoch * self.processes.world > 1 or self.state.step == self.steps or self._due(ONE_STEP_SECONDS):
+            self._save()
         self._emit("epoch", epoch, values)
         self._stop_if_asked()
 
@@ -205,10 +209,14 @@ class _Fit:
 
     def _pause(self, epoch: int) -> None:
         """Within an epoch: a checkpoint where one is due, and an end where one is asked for."""
-        if time.monotonic() - self.saved_at >= self.config.checkpoint_seconds and self.processes.world == 1:
+        if self._due(self.config.checkpoint_seconds) and self.processes.world == 1:
             self._save()
             self._emit("checkpoint", epoch)
         self._stop_if_asked()
+
+    def _due(self, seconds: float) -> bool:
+        """Whether the last checkpoint is that old, or as old as the config allows."""
+        return time.monotonic() - self.saved_at >= min(seconds, self.config.checkpoint_seconds)
 
     def _stop_if_asked(self) -> None:
         if self.state.step < self.steps and self.processes.any(self.signals.received is not None):
@@ -261,13 +269,10 @@ class _Fit:
     def _validate(self) -> Mapping[str, Any]:
         if self.validate is None or not self.run.primary:
             return {}
-        kept = copy.deepcopy(self.model.state_dict())
-        random_state = checkpoint.get_random_state(self.device)
-        self._use_average()
-        values = self.validate()
-        self.model.load_state_dict(kept)
-        self.model.train()
-        checkpoint.set_random_state(random_state, self.device)
+        self.run.model = self.state.average or self.model
+        with checkpoint.kept_random_state(self.device):
+            values = self.validate()
+        self.run.model = self.model.train()
         return values
 
     def _use_average(self) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
+import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -121,7 +123,8 @@ def predict(
 ) -> list[dict[str, Any]]:
     """What a model makes of a user's own inputs, in their order: {"input", "text", ...} each.
 
-    An image that it makes is written to the folder `to`, and "image" is its path.
+    An image that it makes is written to the folder `to`, and "image" is its path; rows are written there as CSV, and
+    "table" is its path.
 
     Raises:
         PluginError: the model takes no inputs of a user's own.
@@ -132,11 +135,20 @@ def predict(
         raise PluginError(f"{opened.model.plugin} has no zoo_predict: it takes no inputs of your own.")
     results: list[dict[str, Any]] = opened.model.expect("zoo_predict", list, run=opened.run, inputs=list(inputs))
     for number, result in enumerate(results):
+        stem = Path(inputs[number]).stem
+        same = sum(Path(other).stem == stem for other in inputs[:number])
+        path = Path(to) / f"{stem}{f'-{same + 1}' if same else ''}-{opened.model.spec.name}"
         if "image" in result:
-            same = sum(Path(other).stem == Path(inputs[number]).stem for other in inputs[:number])
-            name = f"{Path(inputs[number]).stem}{f'-{same + 1}' if same else ''}-{opened.model.spec.name}.png"
-            result["image"] = str(images.save(result["image"][0].numpy(), Path(to) / name))
+            result["image"] = str(images.save(result["image"][0].numpy(), path.with_name(f"{path.name}.png")))
             result["text"] += f"  {result['image']}"
+        if result.get("rows"):
+            table = io.StringIO()
+            writer = csv.DictWriter(table, list(result["rows"][0]), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(result["rows"])
+            result["table"] = str(path.with_name(f"{path.name}.csv"))
+            files.write(Path(result["table"]), table.getvalue())
+            result["text"] += f"  {result['table']}"
     return results
 
 

@@ -69,7 +69,8 @@ def zoo_predict(run: Run, inputs: Sequence[str]) -> list[dict[str, Any]]:  # typ
     """Optional. A readable result for each of a user's own inputs (paths, or raw text), in their order.
 
     Each result is plain JSON with the keys "input" and "text" (one line for people), and any figures beside them; an
-    image that the model makes, (1, H, W) in [0, 1], goes into "image", and the core writes it.
+    image that the model makes, (1, H, W) in [0, 1], goes into "image", and the core writes it; so it does with "rows",
+    flat objects with the same keys, as CSV.
     Raises InputError for an input that cannot be read, by its name.
     """
 

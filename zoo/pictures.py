@@ -68,3 +68,27 @@ def scatter(points: Tensor, labels: Tensor, classes: Sequence[str], shares: Sequ
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_title(title, fontsize=11)
     return figure
+
+
+def confusion_matrix(counts: Sequence[Sequence[int]], classes: Sequence[str], title: str) -> Figure:
+    """True class down, predicted class across; colour on a log scale, so that single mistakes are seen beside hits."""
+    import numpy as np
+    from matplotlib.colors import LogNorm
+    from matplotlib.figure import Figure
+
+    matrix = np.asarray(counts)
+    figure = Figure(figsize=(2.4 + 0.6 * len(classes), 2.0 + 0.6 * len(classes)), layout="constrained")
+    axes = figure.add_subplot()
+    axes.imshow(np.where(matrix, matrix, np.nan), cmap="Blues", norm=LogNorm(1, max(2, matrix.max())))
+    for (row, column), count in np.ndenumerate(matrix):
+        if count:
+            colour = "white" if row == column else "tab:red"
+            axes.text(column, row, str(count), ha="center", va="center", color=colour, fontsize=8)
+    axes.set_xticks(range(len(classes)), classes, rotation=30, ha="right")
+    axes.set_yticks(range(len(classes)), classes)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("true")
+    axes.set_title(title, fontsize=10)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    return figure

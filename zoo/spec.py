@@ -71,7 +71,7 @@ class ModelSpec:
     metrics: tuple[Metric, ...]
     paper: str = ""
     recipes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Config values that differ from the defaults, by data set."""
+    """Config values that differ from the defaults, by data set, or by a name of their own, for `--config NAME`."""
     inputs: Literal["files", "lines"] = "files"
     """What a user's own inputs are: files, or lines of text, which `zoo embed` reads from text files."""
     exports: tuple[str, ...] = ("safetensors", "pt2", "onnx")
@@ -102,7 +102,7 @@ class ExportSpec:
 class Event:
     """Something that happened in a run, told to every listener and tracker.
 
-    `kind` is one of "started", "step", "epoch", "checkpoint", "finished", "interrupted" and "warning".
+    `kind` is one of "started", "step", "epoch", "checkpoint", "finished", "interrupted", "fold" and "warning".
     """
 
     kind: str

@@ -16,7 +16,7 @@ from zoo.catalog import read_toml
 from zoo.errors import ConfigError, InterruptedRunError, PluginError, RunError, UnknownNameError
 from zoo.loading import OUT, build, describe_weights, resolve_device
 from zoo.runs import Listener, Run
-from zoo.spec import DatasetInfo, Event, ExportSpec
+from zoo.spec import DatasetInfo, Event, ExportSpec, ModelSpec
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def train(
         model: the model's name; may be left out when resuming.
         dataset: one of its data sets; the first by default.
         config: keys of the recipe to change; they win over `config_file`, which wins over the plugin's recipe.
-        config_file: TOML with keys of the recipe.
+        config_file: TOML with keys of the recipe, or the name of one of the plugin's other recipes.
         seed: fixes initial weights, data order, augmentation and dropout; 0 by default.
         device: "auto", the default, takes a GPU where there is one.
         out: the folder of run folders.
@@ -65,7 +65,7 @@ def train(
     """
     if resume is not None:
         asked = {"model": model, "dataset": dataset, "seed": seed, "device": device}
-        plugin, run = _reopen(runs.find(str(resume), Path(out)), asked, _layers(config_file, config))
+        plugin, run = _reopen(runs.find(str(resume), Path(out)), asked, config_file, config)
     elif model is None:
         raise UnknownNameError("model", "", listing.list_models(), "Name one, or: --resume RUN")
     else:
@@ -100,7 +100,8 @@ def resolve(
     name = dataset or spec.datasets[0]
     if not datasets.matches(name, spec.datasets):
         raise UnknownNameError(f"data set of {spec.name}", name, spec.datasets)
-    layers = [(f"recipe for {name}", spec.recipes.get(name, {})), *_layers(config_file, config)]
+    recipe = spec.recipes.get(datasets.entry(name, spec.datasets) or name, {})
+    layers = [(f"recipe for {name}", recipe), *_layers(spec, config_file, config)]
     return name, *configs.resolve(spec.config, layers)
 
 
@@ -117,9 +118,13 @@ def layers(model: str, dataset: str | None = None, config: Mapping[str, Any] | N
     return shapes.trace(run.model, plugin.expect("zoo_export", ExportSpec, run=run).inputs)
 
 
-def _layers(config_file: str | Path | None, config: Mapping[str, Any] | None) -> list[tuple[str, Mapping[str, Any]]]:
-    in_file = read_toml(Path(config_file), ConfigError) if config_file else {}
-    return [(f"file {config_file}", in_file), ("argument", config or {})]
+def _layers(
+    spec: ModelSpec, config_file: str | Path | None, config: Mapping[str, Any] | None
+) -> list[tuple[str, Mapping[str, Any]]]:
+    named = str(config_file) in spec.recipes and str(config_file) not in spec.datasets
+    who = f"recipe {config_file}" if named else f"file {config_file}"
+    kept = spec.recipes[str(config_file)] if named else read_toml(Path(config_file), ConfigError) if config_file else {}
+    return [(who, kept), ("argument", config or {})]
 
 
 def _begin(
@@ -145,7 +150,7 @@ def _begin(
 
 
 def _reopen(
-    folder: Path, asked: Mapping[str, Any], layers: list[tuple[str, Mapping[str, Any]]]
+    folder: Path, asked: Mapping[str, Any], config_file: str | Path | None, config: Mapping[str, Any] | None
 ) -> tuple[registry.Model, Run]:
     record, kept = runs.read(folder)
     if record.get("state") == "finished":
@@ -155,7 +160,7 @@ def _reopen(
     was = {"model": record["model"], "dataset": info.name, "seed": record["seed"], "device": record["device"]}
     was |= kept["config"]
     wanted = {key: value for key, value in asked.items() if value is not None and value != "auto"}
-    wanted |= {key: value for _, layer in layers for key, value in layer.items()}
+    wanted |= {k: value for _, layer in _layers(plugin.spec, config_file, config) for k, value in layer.items()}
     changed = [f"{key} was {was.get(key)!r}, is {value!r}" for key, value in wanted.items() if was.get(key) != value]
     if changed:
         raise RunError(
@@ -165,11 +170,11 @@ def _reopen(
     data = datasets.load(info.name)
     if data.info.digest != info.digest:
         raise RunError(f"cannot resume {folder}: its data set {info.name} has changed since. Next: start a new run.")
-    config = plugin.spec.config(**kept["config"])
-    run = Run(plugin.spec, config, info, resolve_device(record["device"]), record["seed"], load_data=lambda: data)
+    was_config = plugin.spec.config(**kept["config"])
+    run = Run(plugin.spec, was_config, info, resolve_device(record["device"]), record["seed"], load_data=lambda: data)
     run.folder, run.resuming, run.deterministic = folder, True, record["deterministic"]
     engine.seed_everything(run.seed, run.deterministic)
-    run.model = build(plugin, config, info)
+    run.model = build(plugin, was_config, info)
     return plugin, run
 
 

@@ -62,6 +62,8 @@ class Progress:
                 f"{event.steps} steps, {event.epochs} epochs" + (f", from step {event.step}" if event.step else "")
             )
             if self.bar is not None:
+                for old in self.bar.task_ids:  # of the fold before
+                    self.bar.remove_task(old)
                 self.bar.add_task("training", total=event.steps, completed=event.step, rate="")
                 self.bar.start()
         elif event.kind == "step" and self.bar is not None:
@@ -71,6 +73,8 @@ class Progress:
         elif event.kind == "epoch":
             figures = "  ".join(f"{name} {value:.4f}" for name, value in event.values.items())
             self.say(f"epoch {event.epoch}/{event.epochs}  {figures}")
+        elif event.kind == "fold":
+            self.say(event.message)
         elif event.kind == "warning":
             self.say(f"warning: {event.message}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,15 +12,21 @@ from zoo.cli import shared
 from zoo.cli.progress import Progress
 from zoo.environment import rank_and_world
 
+if TYPE_CHECKING:
+    from zoo.crossval import CrossValidated
+
 
 @click.command("train", epilog="Example: zoo train cnn-mnist --dataset digits --epochs 20 --set lr=0.003 --seed 1")
 @click.argument("model", required=False, shell_complete=shared.complete_model)
 @shared.dataset
 @shared.settings
-@click.option("--config", "config_file", type=click.Path(path_type=Path), help="TOML with keys of the recipe.")
+@click.option(
+    "--config", "config_file", type=click.Path(path_type=Path), help="TOML with keys of the recipe, or a named one."
+)
 @click.option("--epochs", type=int, help="Short for --set epochs=N.")
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=None, help="Fixes all randomness. [default: 0]")
 @shared.device
+@click.option("--folds", type=click.IntRange(3), help="Cross-validate: a run for each of so many folds.")
 @click.option("--resume", metavar="RUN", help="Go on with a run that was stopped, exactly.")
 @shared.runs_folder
 @click.option("--deterministic", is_flag=True, help="Only algorithms that never vary; matters on GPUs.")
@@ -32,6 +39,7 @@ def command(
     config_file: Path | None,
     epochs: int | None,
     seed: int | None,
+    folds: int | None,
     device: str | None,
     resume: str | None,
     out: Path,
@@ -45,11 +53,29 @@ def command(
     if model is None and resume is None:
         raise click.UsageError("name a MODEL (see: zoo list), or --resume RUN (see: zoo runs)")
     values = shared.parse_settings(settings) | ({} if epochs is None else {"epochs": epochs})
+    if folds is not None and (model is None or resume is not None):
+        raise click.UsageError("--folds needs a MODEL, and goes on by itself where it was stopped: without --resume")
     with Progress() as progress:
         if rank_and_world()[0] == 0:
             progress.say("loading torch and the data ...")
         from zoo.training import train
 
+        if folds is not None:
+            from zoo.crossval import cross_validate
+
+            joined = cross_validate(
+                model or "",
+                dataset,
+                folds,
+                config=values,
+                config_file=config_file,
+                seed=seed or 0,
+                device=device,
+                out=out,
+                deterministic=deterministic,
+                listeners=[progress.listen],
+            )
+            return _show(joined, as_json)
         trained = train(
             model,
             dataset,
@@ -73,3 +99,17 @@ def command(
     click.echo(
         f"Next:  zoo evaluate {trained.run}\n       zoo export {trained.run}\n       open {trained.run}/README.md"
     )
+
+
+def _show(found: CrossValidated | None, as_json: bool) -> None:
+    """Mean and spread over the folds."""
+    if found is None:
+        return
+    if as_json:
+        plain = {**dataclasses.asdict(found), "runs": [str(run) for run in found.runs], "path": str(found.path)}
+        return shared.print_json(plain)
+    for name, value in found.metrics.items():
+        if f"{name}_std" in found.metrics:
+            click.echo(f"{name:16} {value:.4f}  std {found.metrics[f'{name}_std']:.4f} over {found.folds} folds")
+    click.echo(f"{'runs':16} {found.path}")
+    return None

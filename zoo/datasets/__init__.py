@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING
 
 from zoo.datasets.specs import SPECS as SPECS
 from zoo.datasets.specs import DatasetSpec as DatasetSpec
+from zoo.datasets.specs import Fold as Fold
+from zoo.datasets.specs import entry as entry
+from zoo.datasets.specs import fold as fold
 from zoo.datasets.specs import matches as matches
 from zoo.datasets.specs import spec as spec
 from zoo.environment import data_folder, offline
@@ -27,8 +30,8 @@ class Dataset:
 
     info: DatasetInfo
     splits: Mapping[str, tuple[Tensor, ...]] = field(repr=False)
-    """Tensors by split, the first with one row an example: for images (N, C, H, W) uint8 pixels and (N,) int64 classes;
-    for text see `zoo.datasets.text`."""
+    """Tensors by split, the first with a row for each example: for images (N, C, H, W) uint8 pixels and (N,) int64
+    classes; for text see `zoo.datasets.text`, for graphs `zoo.datasets.graphs`."""
 
     def split(self, name: str) -> tuple[Tensor, ...]:
         """The tensors of a split.
@@ -48,10 +51,14 @@ def load(name: str) -> Dataset:
         UnknownNameError: there is no data set of that name.
         DatasetError: it cannot be fetched or read, or its content is not what it should be.
     """
-    wanted = spec(name)
-    if not wanted.present:
+    if one := fold(name):
+        whole = load(one.base)
+        folds = importlib.import_module("zoo.datasets.folds").splits(whole.splits, one)
+        return Dataset(replace(spec(name).info, digest=digest(folds)), folds)
+    if not spec(name).present:
         fetch(name)
-    folder, module = data_folder(), importlib.import_module(wanted.module)
+    wanted, folder = spec(name), data_folder()  # of a family some is known only once its files are here
+    module = importlib.import_module(wanted.module)
     try:
         splits: dict[str, tuple[Tensor, ...]] = module.read(wanted, folder)
     except DatasetError as error:

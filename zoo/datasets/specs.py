@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from zoo.environment import data_folder
-from zoo.errors import UnknownNameError
+from zoo.errors import DatasetError, UnknownNameError
 from zoo.spec import DatasetInfo
 
 
@@ -49,6 +50,23 @@ class DatasetSpec:
     def present(self) -> bool:
         """Whether all its files lie where they should."""
         return all((data_folder() / name).is_file() for name in self.files)
+
+
+def _planetoid(name: str, features: int, classes: tuple[str, ...], train: int, digest: str, about: str) -> DatasetSpec:
+    parts = ("x", "tx", "allx", "y", "ty", "ally", "graph", "test.index")
+    return DatasetSpec(
+        name=name.lower(),
+        summary=f"{about} in the public split of Planetoid (Yang et al. 2016): classes of nodes",
+        splits={"train": train, "val": 500, "test": 1000},
+        shape=(features,),
+        classes=classes,
+        license="not stated by its makers",
+        module="zoo.datasets.planetoid",
+        digest=digest,
+        files=tuple(f"Planetoid/{name}/raw/ind.{name.lower()}.{part}" for part in parts),
+        source="https://github.com/kimiyoung/planetoid/tree/master/data",
+        extra={"level": "node"},
+    )
 
 
 SPECS = {
@@ -113,17 +131,87 @@ SPECS = {
             splits={"train": 29_000, "val": 1_014, "test": 1_000},
             shape=(),
             classes=(),
-            license="CC-BY-NC-SA-4.0",
+            license="not stated beside the files; captions of Flickr30k",
             module="zoo.datasets.multi30k",
             digest="2449d74327a20988e0e43ad2b097d8c9a0c78464487571e650b2bd911dc2fd4f",
             files=tuple(f"multi30k/{split}.en.txt" for split in ("train", "val", "test")),
             source="https://github.com/multi30k/dataset",
         ),
+        _planetoid(
+            "Cora",
+            1433,
+            (
+                "theory",
+                "reinforcement learning",
+                "genetic algorithms",
+                "neural networks",
+                "probabilistic methods",
+                "case based",
+                "rule learning",
+            ),
+            140,
+            "f2ff9012c92e30ccece1f7eb1d2537eac1556da2af98c2ec5ed3e88ae545c7b5",
+            "2,708 papers on machine learning and whom they cite",
+        ),
+        _planetoid(
+            "CiteSeer",
+            3703,
+            ("AI", "machine learning", "information retrieval", "databases", "agents", "human-computer interaction"),
+            120,
+            "",
+            "3,327 papers on computer science and whom they cite",
+        ),
+        _planetoid(
+            "PubMed",
+            500,
+            ("experimental", "type 1", "type 2"),
+            60,
+            "",
+            "19,717 papers on diabetes and whom they cite",
+        ),
+        DatasetSpec(
+            name="karate",
+            summary="34 members of a karate club in 4 communities (Zachary 1977); embedded in PyG",
+            splits={"train": 4, "test": 30},
+            shape=(34,),
+            classes=("A", "B", "C", "D"),
+            license="MIT, as part of PyG",
+            module="zoo.datasets.graphs",
+            digest="0dcd0d530307c34034a5730b396cf1eeb72b3686ac5c48dbd6d8e02c53f3ddcf",
+            extra={"level": "node"},
+        ),
+        DatasetSpec(
+            name="reddit-binary",
+            summary="2,000 threads of Reddit, as who answered whom: question/answer or discussion (TUDataset)",
+            splits={"train": 1600, "val": 200, "test": 200},
+            shape=(1,),
+            classes=("-1", "1"),
+            license="not stated by its makers",
+            module="zoo.datasets.tu",
+            digest="6d85c8e5b34409ec41452f2e62193f410c8905b6c50b293c1d4360ab201ae652",
+            files=tuple(
+                f"TUDataset/REDDIT-BINARY/raw/REDDIT-BINARY_{part}.txt"
+                for part in ("A", "graph_indicator", "graph_labels")
+            ),
+            source="https://chrsmrrs.github.io/datasets/",
+            extra={"level": "graph", "features": "degree"},
+        ),
+        DatasetSpec(
+            name="threads",
+            summary="SYNTHETIC: 400 generated threads, as who answered whom; a stand-in where there is no network",
+            splits={"train": 320, "val": 40, "test": 40},
+            shape=(1,),
+            classes=("question/answer (synthetic)", "discussion (synthetic)"),
+            license="Apache-2.0, made by the zoo",
+            module="zoo.datasets.threads",
+            digest="f4c6a3229414dd6a628606e158ada57c86f38d8408cffb479ce387ea50e4763d",
+            extra={"level": "graph", "features": "degree"},
+        ),
     )
 }
 
 
-FAMILIES = {"text": "zoo.datasets.text"}
+FAMILIES = {"text": "zoo.datasets.text", "tu": "zoo.datasets.tu"}
 """Data sets named by a prefix and an argument, as in "text:PATH": prefix to the module with `spec(argument)`."""
 
 
@@ -134,6 +222,11 @@ def spec(name: str) -> DatasetSpec:
         UnknownNameError: there is no data set of that name.
         DatasetError: the argument of a family is none that it takes.
     """
+    if one := fold(name):
+        whole = spec(one.base)
+        if whole.extra.get("level") != "graph":
+            raise DatasetError(f"data set {one.base!r} has no folds: only data sets of many graphs have.")
+        return replace(whole, name=name, splits={}, digest="")
     family, colon, argument = name.partition(":")
     if colon and family in FAMILIES:
         found: DatasetSpec = importlib.import_module(FAMILIES[family]).spec(argument)
@@ -145,5 +238,42 @@ def spec(name: str) -> DatasetSpec:
 
 def matches(name: str, allowed: Iterable[str]) -> bool:
     """Whether a name is among those a model takes, of which "text:PATH" stands for its whole family."""
-    family, colon, _ = name.partition(":")
-    return name in allowed or (bool(colon) and any(other.startswith(f"{family}:") for other in allowed))
+    return entry(name, allowed) is not None
+
+
+def entry(name: str, allowed: Iterable[str]) -> str | None:
+    """The one of those names, as in `matches`, that a data set goes by; a fold goes by its whole data set's."""
+    one = fold(name)
+    base = one.base if one else name
+    family, colon, _ = base.partition(":")
+    return next((other for other in allowed if other == base or (colon and other.startswith(f"{family}:"))), None)
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One fold of a data set for cross-validation; `number` counts from 1. See `zoo.datasets.folds`."""
+
+    base: str
+    number: int
+    count: int
+    seed: int = 0
+
+    @property
+    def name(self) -> str:
+        """As it is typed and recorded, e.g. "reddit-binary@fold3of10"."""
+        return f"{self.base}@fold{self.number}of{self.count}" + (f"-seed{self.seed}" if self.seed else "")
+
+
+def fold(name: str) -> Fold | None:
+    """What a name says of a fold; None if it is no fold's.
+
+    Raises:
+        DatasetError: there is no such fold.
+    """
+    found = re.fullmatch(r"(.+)@fold(\d+)of(\d+)(?:-seed(\d+))?", name)
+    if not found:
+        return None
+    number, count, seed = (int(part or 0) for part in found.groups()[1:])
+    if count < 3 or not 1 <= number <= count:
+        raise DatasetError(f"{name}: expected at least 3 folds, and one of 1 to {max(count, 3)} of them.")
+    return Fold(found[1], number, count, seed)

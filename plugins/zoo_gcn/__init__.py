@@ -1,0 +1,1 @@
+"""The plugin gcn: graph convolution by one symmetric matrix, for nodes and graphs."""
