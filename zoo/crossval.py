@@ -93,7 +93,7 @@ def cross_validate(
     for metric in records[0]:
         values = [record[metric] for record in records]
         metrics |= {metric: statistics.mean(values), f"{metric}_std": statistics.stdev(values)}
-    path = Path(out) / model / f"{base}-{folds}folds-seed{seed}.json"
+    path = Path(out) / model / f"{runs.slug(base)}-{folds}folds-seed{seed}.json"
     facts = {"model": model, "dataset": base, "folds": folds, "seed": seed, "metrics": metrics}
     files.write_json(path, {**facts, "runs": [str(run) for run in found], "each": records})
     return CrossValidated(model, base, folds, seed, metrics, tuple(found), path)
@@ -101,7 +101,7 @@ def cross_validate(
 
 def _finished(out: Path, model: str, dataset: str, wanted: Mapping[str, Any]) -> Path | None:
     """A run of the same thing, if there is one."""
-    for path in (out / model).glob(f"*-{dataset}-seed*/run.json"):
+    for path in (out / model).glob(f"*-{runs.slug(dataset)}-seed*/run.json"):
         folder = path.parent
         record, kept = runs.read(folder)
         found = {"config": kept["config"], "code": record.get("code"), "seed": record.get("seed")}
