@@ -136,3 +136,10 @@ def test_a_tampered_weights_file_is_not_loaded(finished: Path, cli: Cli, tmp_pat
 def test_a_cut_log_line_is_left_out(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").write_text('{"step": 1}\n{"step": 2}\n{"ste')
     assert runs.read_log(tmp_path) == [{"step": 1}, {"step": 2}]
+
+
+@pytest.mark.parametrize("out", [["--out", "/home/ada/secret"], ["--out=/home/ada/secret"]])
+def test_the_recorded_command_does_not_tell_where_the_run_lies(out: list[str]) -> None:
+    typed = ["/usr/bin/zoo", "train", "cnn-mnist", *out, "--set", "lr=0.1", "--seed", "3"]
+    assert runs._command(typed) == "zoo train cnn-mnist --set lr=0.1 --seed 3"
+    assert runs._command(["script.py"]) == "python"

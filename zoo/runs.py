@@ -25,6 +25,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -181,6 +182,14 @@ def slug(name: str) -> str:
     return re.sub(r"[^\w.-]+", "-", name).strip("-.")[:80]
 
 
+def _command(typed: Sequence[str]) -> str:
+    """What was typed, less the folder of runs: it changes nothing, and is no one's business once this is published."""
+    if Path(typed[0]).name not in ("zoo", "__main__.py"):
+        return "python"
+    pairs = pairwise(typed)
+    return shlex.join(["zoo", *(word for before, word in pairs if "--out" not in (before, word.partition("=")[0]))])
+
+
 def find(reference: str, out: Path, models: Sequence[str] = ()) -> Path:
     """The folder of a run, given as a path or as an id under `out`; `models` are what else could have been meant.
 
@@ -248,7 +257,7 @@ def describe(run: Run, set_by: Mapping[str, str], code: Mapping[str, str]) -> No
         deterministic=run.deterministic,
         state="training",
         started=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        command=shlex.join(["zoo", *sys.argv[1:]]) if Path(sys.argv[0]).name in ("zoo", "__main__.py") else "python",
+        command=_command(sys.argv),
         environment=environment(run.device),
     )
 
