@@ -21,6 +21,8 @@ EVALUATION_BATCH = 500
 DRAFT = 0.01
 LOOKS_IN_TRAINING = 3
 """At most, of which the last is learned from; what is learned there serves further looks too."""
+LOOKED_AT = 1000
+"""Images by which the looks are told apart."""
 PROBED = 10_000
 """Training images whose latents the linear probe is fitted to."""
 
@@ -125,6 +127,7 @@ def figures(run: zoo.Run) -> dict[str, Any]:
     plain = layers.pixels(images)[0].double()
     return {
         "mse": error.mean().item(),
+        "mse_by_looks": by_looks(run, images[:LOOKED_AT]),
         "pca_mse": (linear.reconstruct(plain) - plain).square().mean().item(),
         "probe_accuracy": probe(codes(run, train[:PROBED])[1], train_labels[:PROBED], latent, labels),
         "per_class": [
@@ -133,6 +136,15 @@ def figures(run: zoo.Run) -> dict[str, Any]:
             if (labels == k).any()
         ],
     }
+
+
+def by_looks(run: zoo.Run, images: Tensor) -> list[float]:
+    """Mean squared error after no look, one, and so on."""
+    network: Any = run.model
+    found = []
+    for network.looks in range(run.config.looks + 1):
+        found.append(mse(run, images))
+    return found
 
 
 def probe(train: Tensor, train_labels: Tensor, test: Tensor, test_labels: Tensor) -> float:

@@ -2,7 +2,7 @@
 
 What is compared: the reconstruction with the image itself, by mean squared error over pixels in [0, 1]. Nothing is
 corrupted (as `dae` does) and nothing is drawn at random (as `vae` does), so its latents have no distribution that one
-could sample from.
+could sample from. The encoder looks several times, each time at the image and at what its latents decode to.
 """
 
 from __future__ import annotations

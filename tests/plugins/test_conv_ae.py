@@ -49,7 +49,7 @@ def test_the_config_refuses(key: str, value: Any) -> None:
 
 
 def test_the_error_is_a_mean_over_pixels_and_images(run: Path) -> None:
-    opened = zoo.load(str(run))
+    opened: Any = zoo.load(str(run))
     images = datasets.load("digits").split("test")[0]
     with torch.inference_mode():
         plain = images.float() / 255
@@ -59,6 +59,9 @@ def test_the_error_is_a_mean_over_pixels_and_images(run: Path) -> None:
     assert set(found.metrics) == {"mse", "pca_mse", "probe_accuracy"}
     assert found.metrics["mse"] < 0.06, "worse than an image of the mean"
     assert found.metrics["probe_accuracy"] > 0.5
+    by_looks = found.details["mse_by_looks"]
+    assert len(by_looks) == 1 + opened.looks
+    assert by_looks[-1] == pytest.approx(found.metrics["mse"], rel=1e-5), "the 360 test images are all looked at"
     assert {Path(path).name for path in found.files} >= {"reconstructions-test.png", "latents-test.png"}
 
 
