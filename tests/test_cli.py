@@ -14,6 +14,8 @@ import pytest
 from conftest import TINY, Cli
 
 from zoo.cli import COMMANDS
+from zoo.cli.progress import Progress
+from zoo.spec import Event
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -169,3 +171,14 @@ def test_offline_and_no_plugins_work_before_and_after_the_command(
     assert "is disabled" in cli("--no-plugins", "info", "perceptron", expect=1).stderr
     assert "is disabled" in cli("info", "cnn-mnist", expect=1, ZOO_PLUGINS="perceptron").stderr
     cli("info", "perceptron", ZOO_PLUGINS="perceptron")
+
+
+@pytest.mark.parametrize(("epochs", "lines"), [(3, 3), (40, 40), (400, 41)])
+def test_a_run_of_many_epochs_is_told_in_few_lines(epochs: int, lines: int, capsys: pytest.CaptureFixture[str]) -> None:
+    progress = Progress()
+    for epoch in range(1, epochs + 1):
+        progress.listen(Event("epoch", epoch=epoch, epochs=epochs, values={"loss": 1.0}))
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == lines
+    assert said[0] == f"epoch 1/{epochs}  loss 1.0000"
+    assert said[-1].startswith(f"epoch {epochs}/{epochs}")

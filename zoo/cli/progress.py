@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cache
 from typing import Self
 
@@ -21,6 +22,9 @@ from rich.progress import Progress as Bar
 
 from zoo.cli.shared import on_terminal
 from zoo.spec import Event
+
+LINES = 40
+"""About so many epochs of a run are told."""
 
 
 class Progress:
@@ -70,13 +74,17 @@ class Progress:
             task = self.bar.tasks[0]
             speed = (event.step - self.first_step) / task.elapsed if task.elapsed else 0.0
             self.bar.update(task.id, completed=event.step, rate=f"{speed:.1f} steps/s")
-        elif event.kind == "epoch":
+        elif event.kind == "epoch" and self._shown(event):
             figures = "  ".join(f"{name} {value:.4f}" for name, value in event.values.items())
             self.say(f"epoch {event.epoch}/{event.epochs}  {figures}")
         elif event.kind == "fold":
             self.say(event.message)
         elif event.kind == "warning":
             self.say(f"warning: {event.message}")
+
+    def _shown(self, event: Event) -> bool:
+        """Whether an epoch gets a line: of many only some do, evenly spread."""
+        return event.epoch in (1, event.epochs) or event.epoch % math.ceil(event.epochs / LINES) == 0
 
 
 @cache
