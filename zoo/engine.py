@@ -35,10 +35,8 @@ Figures = Tensor | dict[str, Tensor]
 Loss = Callable[[nn.Module, Any], Figures]
 """(model, batch) -> the loss to minimise, or {"loss": ..., further figures to log}; each a scalar tensor."""
 
-LOGGED_STEPS = 400
-"""About so many steps of a run get a line in metrics.jsonl."""
-ONE_STEP_SECONDS = 1.0
-"""Between checkpoints where an epoch is one step, as on one graph; else each epoch ends with one."""
+LOGGED_STEPS = 400  # about so many steps of a run get a line in metrics.jsonl
+ONE_STEP_SECONDS = 1.0  # between checkpoints where an epoch is one step, as on one graph; else each epoch ends with one
 
 
 def fit(run: Run, loss: Loss, batches: Batches, validate: Callable[[], Mapping[str, Any]] | None = None) -> None:
