@@ -24,11 +24,52 @@ SEED = 0x0D4E
 """Of the noise that figures are measured with: the same for every network, so that they can be compared."""
 
 
+class Position(nn.Module):
+    """x and a learned number for each channel and position (arXiv:2010.11929, equation 1): digits are centred.
+
+    Shapes:
+        x: (B, C, H, W)
+        output: the same
+    """
+
+    def __init__(self, channels: int, height: int, width: int) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(channels, height, width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The sum."""
+        return x + self.bias
+
+
+class Mixing(nn.Module):
+    """x + conv(W relu(norm(x))): W combines all H W positions, alike in each channel; the convolution is 1 x 1.
+
+    The token mixing of MLP-Mixer (arXiv:2105.01601, equation 1): noise leaves no neighbourhood to be sure of, so that
+    each position sees the whole image at once.
+
+    Shapes:
+        x: (B, C, H, W)
+        output: the same
+    """
+
+    def __init__(self, channels: int, height: int, width: int) -> None:
+        super().__init__()
+        self.norm = nn.Sequential(*layers.normed(channels))
+        self.positions = nn.Linear(height * width, height * width, bias=False)
+        self.channels = nn.Conv2d(channels, channels, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x and what the block adds to it."""
+        mixed = self.positions(self.norm(x).flatten(2)).unflatten(2, x.shape[2:])
+        added: Tensor = self.channels(mixed)
+        return x + added
+
+
 class UNet(nn.Module):
     """Residual convolutions at several scales, each scale's result handed across to the way up (arXiv:1505.04597).
 
     It works at half resolution and below: four pixels come in as four channels (FFDNet, arXiv:1710.04026, section III),
-    which costs a quarter, and sees twice as far.
+    which costs a quarter, and sees twice as far. At the smallest scale each block is followed by `Mixing`.
 
     Shapes:
         image: (B, C, H, W), noisy, not clipped
@@ -38,10 +79,14 @@ class UNet(nn.Module):
     def __init__(self, config: Config, shape: Sequence[int]) -> None:
         super().__init__()
         channels, blocks = config.channels, config.blocks
-        layers.smallest(shape, channels, blocks)
-        self.stem = nn.Sequential(nn.PixelUnshuffle(2), nn.Conv2d(4 * shape[0], channels[0], 3, padding=1))
+        height, width = layers.smallest(shape, channels, blocks)
         scales = [*zip(channels, blocks, strict=True)]
-        self.down = nn.ModuleList(nn.Sequential(*layers.residuals(*scale)) for scale in scales)
+        stem = nn.Conv2d(4 * shape[0], channels[0], 3, padding=1)
+        self.stem = nn.Sequential(nn.PixelUnshuffle(2), stem, Position(channels[0], shape[1] // 2, shape[2] // 2))
+        self.down = nn.ModuleList(nn.Sequential(*layers.residuals(*scale)) for scale in scales[:-1])
+        low = channels[-1], height, width
+        bottom = [(block, Mixing(*low)) for block in layers.residuals(channels[-1], blocks[-1])]
+        self.bottom = nn.Sequential(Position(*low), *itertools.chain(*bottom))
         self.shrink = nn.ModuleList(layers.halve(a, b) for a, b in itertools.pairwise(channels))
         self.grow = nn.ModuleList(layers.double(b, a) for a, b in itertools.pairwise(channels))
         self.up = nn.ModuleList(nn.Sequential(*layers.residuals(*scale)) for scale in scales[:-1])
@@ -52,11 +97,11 @@ class UNet(nn.Module):
         """The clean image."""
         x = self.stem(image)
         across: list[Tensor] = []
-        for scale, shrink in zip(self.down[:-1], self.shrink, strict=True):
+        for scale, shrink in zip(self.down, self.shrink, strict=True):
             x = scale(x)
             across.append(x)
             x = shrink(x)
-        x = self.down[-1](x)
+        x = self.bottom(x)
         for scale, grow in zip(reversed(self.up), reversed(self.grow), strict=True):
             x = scale(grow(x) + across.pop())
         logits: Tensor = self.head(x)

@@ -27,9 +27,9 @@ class Config(zoo.Config):
     noise: Literal["gaussian", "masking", "salt-and-pepper"] = zoo.field(
         default="gaussian", doc="added; or pixels set to 0; or pixels set to 0 or 1"
     )
-    sigma_min: float = zoo.field(default=0.1, doc="least strength in training; see sigma_max", ge=0)
+    sigma_min: float = zoo.field(default=0.15, doc="least strength in training; see sigma_max", ge=0)
     sigma_max: float = zoo.field(
-        default=0.6,
+        default=0.55,
         doc="largest: standard deviation of gaussian noise in pixels of [0, 1], or share of pixels hit",
         ge=0,
     )
