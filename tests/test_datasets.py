@@ -192,6 +192,7 @@ def test_data_commands(cli: Cli, json_of: Callable[..., Any], tmp_path: Path) ->
     assert listed["digits"]["state"] == "embedded"
     assert listed["mnist"]["state"] == "missing"
     assert listed["mnist"]["splits"] == {"train": 60000, "test": 10000}
+    assert {"text:PATH", "tu:NAME"} <= set(listed)
     where = json_of("data", "where", "mnist", ZOO_DATA=str(tmp_path / "none"))
     assert len(where["files"]) == 4
     assert all(path.startswith(str(tmp_path / "none")) for path in where["files"])

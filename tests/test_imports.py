@@ -32,7 +32,7 @@ OWNERS = {
 LAYERS = [
     {"errors", "environment", "progress"},
     {"config", "files", "shapes", "addresses", "layers", "components", "pictures", "graphs", "classification"},
-    {"spec", "entries", "download", "storage", "images", "graphfiles"},
+    {"spec", "entries", "download", "storage", "images", "graphfiles", "graphnet"},
     {"datasets", "weights", "batches", "processes", "examine", "optimization", "signals", "hub"},
     {"registry", "runs", "checkpoint", "precision", "cache", "publications", "graphsets"},
     {"hookspecs", "catalog", "engine", "report"},

@@ -23,10 +23,10 @@ FORMATS = (".npz", ".parquet")
 
 @dataclass(frozen=True)
 class Embedded:
-    """Vectors, one for each input. Shapes: N inputs, D numbers."""
+    """Vectors, one for each input, or part of one. Shapes: N of them, D numbers."""
 
     inputs: tuple[str, ...]
-    """Paths of files, or sentences."""
+    """Paths of files, or sentences, or FILE:NODE for each node of a graph."""
     vectors: Tensor = field(repr=False)
     """(N, D) float32."""
     path: Path | None = None
@@ -36,7 +36,7 @@ class Embedded:
 def embed(
     reference: str | Path, paths: Sequence[str | Path], *, to: str | Path | None = None, out: str | Path = OUT
 ) -> Embedded:
-    """What a model's encoder makes of files: one vector a line of text, or one an image.
+    """What a model's encoder makes of files: one vector a line of text, or an image, or a node, or a graph.
 
     Args:
         reference: "model", "model:tag", a run or an address, as for `load`.
@@ -55,13 +55,15 @@ def embed(
     inputs = [str(item) for item in paths]
     if opened.model.spec.inputs == "lines":
         inputs = [line for item in inputs for line in text.lines(item, InputError)]
-    vectors = opened.model.expect("zoo_embed", Tensor, run=opened.run, inputs=inputs).detach().float().cpu()
-    if vectors.ndim != 2 or len(vectors) != len(inputs):
-        shape = tuple(vectors.shape)
-        raise PluginError(f"{opened.model.plugin}: zoo_embed returned {shape}, expected ({len(inputs)}, D).")
+    found = opened.model.call("zoo_embed", run=opened.run, inputs=inputs)
+    names, vectors = found if isinstance(found, tuple) and len(found) == 2 else (inputs, found)
+    if not isinstance(vectors, Tensor) or vectors.ndim != 2 or len(vectors) != len(names):
+        what = tuple(vectors.shape) if isinstance(vectors, Tensor) else type(vectors).__name__
+        raise PluginError(f"{opened.model.plugin}: zoo_embed returned {what}, expected ({len(names)}, D).")
+    vectors = vectors.detach().float().cpu()
     if path:
-        _write(path, inputs, vectors)
-    return Embedded(tuple(inputs), vectors, path)
+        _write(path, names, vectors)
+    return Embedded(tuple(names), vectors, path)
 
 
 def _checked(path: Path) -> Path:

@@ -10,7 +10,7 @@ Letters as in `zoo.graphs`; K classes, n examples of a split.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -18,19 +18,8 @@ from torch import Tensor
 from zoo.batches import Batches
 from zoo.environment import rank_and_world
 from zoo.errors import ConfigError
+from zoo.graphnet import GraphNet
 from zoo.graphs import Graph, Sparse, ranges, with_loops
-
-
-class Net(Protocol):
-    """What a graph model offers, so that its data can be made ready once for all steps."""
-
-    loops: bool
-    """Whether each node is to have an edge to itself."""
-    depth: int
-    """How far a node sees, in edges."""
-
-    def prepare(self, x: Tensor | Sparse, edge_index: Tensor, edge_weight: Tensor, scatter: bool = False) -> Graph:
-        """The input of `encode`; loops are in the edges already where they are wanted."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +92,7 @@ class ManyGraphs(Batches):
 
 
 def batches(
-    net: Net, tensors: tuple[Tensor, ...], features: int, level: str, batch_size: int, shuffle: bool
+    net: GraphNet, tensors: tuple[Tensor, ...], features: int, level: str, batch_size: int, shuffle: bool
 ) -> Batches:
     """A split made ready for a net; `level` is "node" or "graph".
 

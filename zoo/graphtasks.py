@@ -108,13 +108,17 @@ def plots(run: Run, results: dict[str, Any]) -> dict[str, Figure]:
     }
 
 
-def embed(run: Run, inputs: Sequence[str]) -> Tensor:
-    """The embeddings of a user's own graphs: of all their nodes, or of each graph, (N or G, H).
+def embed(run: Run, inputs: Sequence[str]) -> tuple[list[str], Tensor]:
+    """The embeddings of a user's own graphs, (N or G, H), and their names: FILE:NODE for all nodes, or FILE.
 
     Raises:
-        InputError: a file cannot be read as a graph with the features of the data set.
+        InputError: a file cannot be read as a graph with the features of the data set; all are read first.
     """
-    return torch.cat([_answer(run, _graph(run, path))[1] for path in inputs])
+    graphs = [_graph(run, path) for path in inputs]
+    names = list(inputs)
+    if run.info.extra["level"] == "node":
+        names = [f"{path}:{node}" for path, graph in zip(inputs, graphs, strict=True) for node in graph.names]
+    return names, torch.cat([_answer(run, graph)[1] for graph in graphs])
 
 
 def predict(run: Run, inputs: Sequence[str]) -> list[dict[str, Any]]:

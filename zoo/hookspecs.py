@@ -76,8 +76,12 @@ def zoo_predict(run: Run, inputs: Sequence[str]) -> list[dict[str, Any]]:  # typ
 
 
 @hookspec(firstresult=True)
-def zoo_embed(run: Run, inputs: Sequence[str]) -> Tensor:  # type: ignore[empty-body]
+def zoo_embed(  # type: ignore[empty-body]
+    run: Run, inputs: Sequence[str]
+) -> Tensor | tuple[Sequence[str], Tensor]:
     """Optional. The vector that the encoder makes of each of a user's own inputs, (N, D), in their order.
+
+    Where an input holds several things, as a graph holds nodes: a name for each, N of them, and their vectors.
 
     Inputs are as for `zoo_predict`: paths, or lines of text where `ModelSpec.inputs` says so.
     Raises InputError for an input that cannot be read, by its name.

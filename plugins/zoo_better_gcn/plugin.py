@@ -9,7 +9,7 @@ import zoo
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-    from torch import nn
+    from torch import Tensor, nn
 
 api_version = 1
 
@@ -24,8 +24,8 @@ GRAPHS = {
     "dropout": 0.0,
     "head_dropout": 0.3,
     "input_dropout": 0.0,
+    "mlp": 1,
     "norm": True,
-    "residual": True,
     "weight_decay": 0.01,
     "l2": 0.0,
     "draws": 1,
@@ -52,13 +52,13 @@ class Config(zoo.Config):
     )
     hidden: int = zoo.field(default=64, doc="H, channels of all layers", ge=1)
     layers: int = zoo.field(default=2, doc="L, how far a node sees", ge=1)
-    dropout: float = zoo.field(default=0.5, doc="of hidden channels", ge=0, lt=1)
+    dropout: float = zoo.field(default=0.8, doc="of hidden channels", ge=0, lt=1)
     input_dropout: float = zoo.field(
         default=0.8, doc="of features; the zeros of a sparse matrix need no draw", ge=0, lt=1
     )
     head_dropout: float = zoo.field(default=0.5, doc="of what the head sees", ge=0, lt=1)
+    mlp: int = zoo.field(default=0, doc="ReLU and linear layer, so many times, before a layer", ge=0)
     norm: bool = zoo.field(default=False, doc="layer norms; 140 labels are too few for them")
-    residual: bool = zoo.field(default=False, doc="each layer adds to what it was given")
     l2: float = zoo.field(default=5e-4, doc="half the squared norm of all matrices of weights, in the loss", ge=0)
     label_smoothing: float = zoo.field(default=0.0, doc="probability spread over the other classes", ge=0, lt=1)
     draws: int = zoo.field(default=2, doc="S, draws of dropout in a step", ge=1)
@@ -147,3 +147,11 @@ def zoo_predict(run: zoo.Run, inputs: Sequence[str]) -> list[dict[str, Any]]:
     from zoo import graphtasks
 
     return graphtasks.predict(run, inputs)
+
+
+@zoo.hookimpl
+def zoo_embed(run: zoo.Run, inputs: Sequence[str]) -> tuple[list[str], Tensor]:
+    """The embedding of each node, or of the graph, in a user's graph file."""
+    from zoo import graphtasks
+
+    return graphtasks.embed(run, inputs)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zoo import graphs
+from zoo.graphnet import GraphNet
 from zoo.graphs import Graph, Matrix, Sparse
 
 if TYPE_CHECKING:
@@ -38,56 +39,23 @@ class Convolution(nn.Module):
         return propagation @ graphs.features(x, self.weight) + self.bias
 
 
-class GCN(nn.Module):
-    """Convolutions with ReLU and dropout between them; for graphs a readout and a linear layer after them.
-
-    Shapes:
-        x: (N, F); edge_index: (2, E); edge_weight: (E,); batch: (N,), the graph of each node, ascending
-        output: (N, K), logits of the nodes, or (G, K), of the graphs
-    """
+class GCN(GraphNet):
+    """Convolutions with ReLU and dropout between them; for graphs a readout and a linear layer after them."""
 
     loops = True
 
     def __init__(self, config: Config, features: int, classes: int, level: str, degree: bool) -> None:
-        super().__init__()
-        self.config, self.level, self.degree = config, level, degree
+        super().__init__(level, degree, config.row_norm)
+        self.config = config
         nodes = level == "node"
         sizes = [graphs.DEGREE_CODE if degree else features, *config.hidden, *([classes] if nodes else [])]
         self.layers = nn.ModuleList(Convolution(a, b) for a, b in pairwise(sizes))
         self.out = None if nodes else nn.Linear(sizes[-1], classes)
         self.depth = len(self.layers)
 
-    def forward(
-        self,
-        x: Tensor | Sparse,
-        edge_index: Tensor,
-        edge_weight: Tensor | None = None,
-        batch: Tensor | None = None,
-        scatter: bool = False,
-    ) -> Tensor:
-        """Logits of graphs as PyG's `Data` and `Batch` hold them; `scatter` selects the form that can be exported."""
-        return self.classify(self.graph(x, edge_index, edge_weight, batch, scatter))
-
-    def graph(
-        self,
-        x: Tensor | Sparse,
-        edge_index: Tensor,
-        edge_weight: Tensor | None = None,
-        batch: Tensor | None = None,
-        scatter: bool = False,
-    ) -> Graph:
-        """The input of `classify` and `encode`, which a user may keep for graphs that stay the same."""
-        nodes = x.shape[0]
-        weight = torch.ones_like(edge_index[0], dtype=torch.float32) if edge_weight is None else edge_weight
-        made = self.prepare(x, *graphs.with_loops(edge_index, weight, nodes), scatter)
-        return made if self.level == "node" else graphs.with_readout(made, batch, nodes, scatter)
-
-    def prepare(self, x: Tensor | Sparse, edge_index: Tensor, edge_weight: Tensor, scatter: bool = False) -> Graph:
-        """As `graph`, where the edges have their loops already, and without a readout."""
-        nodes = x.shape[0]
-        values = graphs.normalised(edge_index, edge_weight, nodes)
-        x = graphs.degree_code(x) if self.degree else graphs.row_normalised(x) if self.config.row_norm else x  # type: ignore[arg-type]
-        return Graph(x, (graphs.matrix(edge_index, values, (nodes, nodes), scatter),))
+    def propagations(self, edge_index: Tensor, edge_weight: Tensor, nodes: int) -> tuple[Tensor, ...]:
+        """D^-1/2 A D^-1/2, where A has its loops."""
+        return (graphs.normalised(edge_index, edge_weight, nodes),)
 
     def encode(self, graph: Graph) -> Tensor:
         """What the last layer sees: (N, H), or the mean of all nodes of each graph, (G, H)."""
@@ -103,10 +71,6 @@ class GCN(nn.Module):
         x = graphs.dropout(hidden, self.config.dropout, self.training)
         logits: Tensor = self.layers[-1](x, graph.edges[0]) if self.out is None else self.out(x)
         return logits
-
-    def classify(self, graph: Graph) -> Tensor:
-        """Logits, (N, K) or (G, K)."""
-        return self.head(graph, self.encode(graph))
 
     def penalty(self) -> Tensor:
         """Half the squared norm of the weights, by `l2` and for the last layer by `l2_last` (the paper: 0)."""

@@ -9,7 +9,7 @@ import zoo
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-    from torch import nn
+    from torch import Tensor, nn
 
 api_version = 1
 
@@ -157,3 +157,11 @@ def zoo_predict(run: zoo.Run, inputs: Sequence[str]) -> list[dict[str, Any]]:
     from zoo import graphtasks
 
     return graphtasks.predict(run, inputs)
+
+
+@zoo.hookimpl
+def zoo_embed(run: zoo.Run, inputs: Sequence[str]) -> tuple[list[str], Tensor]:
+    """The embedding of each node, or of the graph, in a user's graph file."""
+    from zoo import graphtasks
+
+    return graphtasks.embed(run, inputs)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from conftest import Cli
@@ -22,13 +23,13 @@ from zoo_gcn.model import GCN, Convolution
 import zoo
 from zoo import datasets, engine, graphs, graphtasks, registry
 from zoo.errors import InterruptedRunError
-from zoo.loading import build, open_model
+from zoo.loading import build
 from zoo.runs import Run
 from zoo.training import resolve
 
 MAKERS: dict[str, Callable[[str], GCN | BetterGCN]] = {
     "gcn": lambda level: GCN(plain.Config(row_norm=False), 5, 3, level, False),
-    "better-gcn": lambda level: BetterGCN(better.Config(row_norm=False, residual=True), 5, 3, level, False),
+    "better-gcn": lambda level: BetterGCN(better.Config(row_norm=False, mlp=1), 5, 3, level, False),
 }
 
 
@@ -204,12 +205,18 @@ def test_the_export_is_proven(runs: dict[str, Path], name: str) -> None:
     assert made["onnx"]["dynamic"]["edge_index"] == {"1": "edges"}
 
 
-def test_embeddings_of_a_users_graph(runs: dict[str, Path]) -> None:
-    Path("mine.json").write_text(json.dumps({"nodes": [{"id": 0}, {"id": 1}], "edges": [{"source": 0, "target": 1}]}))
-    run = open_model(str(runs["better-gcn"]), Path("runs")).run
-    found = graphtasks.embed(run, ["mine.json", "mine.json"])
-    assert found.shape == (2, 2 * 64 * 5)
-    assert torch.equal(found[0], found[1])
+def test_the_nodes_of_a_users_graph_are_embedded_and_graphs_as_a_whole(runs: dict[str, Path]) -> None:
+    nodes = [{"id": k, "x": {str(k): 1}} for k in range(2)]
+    Path("mine.json").write_text(json.dumps({"nodes": nodes, "edges": [{"source": 0, "target": 1}]}))
+    found = zoo.embed(runs["gcn"], ["mine.json"], to="nodes.npz")
+    assert found.inputs == ("mine.json:0", "mine.json:1")
+    assert found.vectors.shape == (2, 64)
+    with np.load("nodes.npz", allow_pickle=False) as kept:
+        assert np.array_equal(kept["vectors"], found.vectors.numpy())
+    whole = zoo.embed(runs["better-gcn"], ["mine.json", "mine.json"])
+    assert whole.inputs == ("mine.json", "mine.json")
+    assert whole.vectors.shape == (2, 2 * 64 * 5)
+    assert torch.equal(whole.vectors[0], whole.vectors[1])
 
 
 def test_torchrun_is_refused_with_the_reason(cli: Cli) -> None:

@@ -26,6 +26,10 @@ def list_(as_json: bool) -> None:
         )
         row = {"name": spec.name, "state": state, "splits": splits, "license": spec.license, "summary": spec.summary}
         rows.append(row)
+    for family in datasets.FAMILIES.values():
+        none: object = {} if as_json else ""
+        facts = {"name": family.name, "state": "any", "splits": none, "license": "its own", "summary": family.summary}
+        rows.append(facts)
     if as_json:
         return shared.print_json(rows)
     shared.print_table(rows, ("name", "state", "splits", "license", "summary"))

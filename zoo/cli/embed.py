@@ -23,7 +23,8 @@ from zoo.cli import shared
 def command(reference: str, inputs: tuple[str, ...], to: Path, as_json: bool) -> None:
     """Write the vectors that the encoder of ID (model or model:tag), RUN or ADDRESS makes of each FILE.
 
-    For text models a FILE has one sentence a line, and each line gets a vector; for image models each FILE does.
+    For text models a FILE has one sentence a line, and each line gets a vector; for image models each FILE does; for
+    graph models each node of a FILE, or each FILE if the model tells whole graphs apart.
     """
     from zoo.embedding import embed
 

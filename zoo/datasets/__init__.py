@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from zoo.datasets.specs import FAMILIES as FAMILIES
 from zoo.datasets.specs import SPECS as SPECS
 from zoo.datasets.specs import DatasetSpec as DatasetSpec
 from zoo.datasets.specs import Fold as Fold

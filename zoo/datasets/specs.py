@@ -211,8 +211,24 @@ SPECS = {
 }
 
 
-FAMILIES = {"text": "zoo.datasets.text", "tu": "zoo.datasets.tu"}
-"""Data sets named by a prefix and an argument, as in "text:PATH": prefix to the module with `spec(argument)`."""
+@dataclass(frozen=True)
+class Family:
+    """Data sets named by a prefix and an argument."""
+
+    name: str
+    """As models and people write it, e.g. "text:PATH"."""
+    summary: str
+    module: str
+    """The module with `spec(argument)`."""
+
+
+FAMILIES = {
+    family.name.partition(":")[0]: family
+    for family in (
+        Family("text:PATH", "your own sentences, one a line of a text file", "zoo.datasets.text"),
+        Family("tu:NAME", "any data set of graphs in TUDataset (Morris et al. 2020), by its name", "zoo.datasets.tu"),
+    )
+}
 
 
 def spec(name: str) -> DatasetSpec:
@@ -229,7 +245,7 @@ def spec(name: str) -> DatasetSpec:
         return replace(whole, name=name, splits={}, digest="")
     family, colon, argument = name.partition(":")
     if colon and family in FAMILIES:
-        found: DatasetSpec = importlib.import_module(FAMILIES[family]).spec(argument)
+        found: DatasetSpec = importlib.import_module(FAMILIES[family].module).spec(argument)
         return found
     if name not in SPECS:
         raise UnknownNameError("data set", name, SPECS, "See: zoo data list")
