@@ -150,12 +150,13 @@ def disturb(tokens: Tensor, lengths: Tensor, share: float, words: int) -> Tensor
     """Half of the sentences with a share of their words replaced by any others, all words alike, (B, T).
 
     Source and target alike, so what is to be learnt stays the copy: of rare words too, and where no grammar helps.
+    Among the others is <unk>, which no sentence holds where the vocabulary has every word of the train split.
     """
     chosen = torch.rand(tokens.shape, device=tokens.device) < share
     chosen &= torch.rand(len(tokens), 1, device=tokens.device) < 0.5
     chosen &= torch.arange(tokens.shape[1], device=tokens.device) < lengths[:, None]
-    others = torch.randint(len(SPECIALS), max(words, len(SPECIALS) + 1), tokens.shape, device=tokens.device)
-    return torch.where(chosen, others, tokens)
+    others = torch.randint(END, max(words, len(SPECIALS)), tokens.shape, device=tokens.device)
+    return torch.where(chosen, others.masked_fill(others == END, UNKNOWN), tokens)
 
 
 class Buckets(zoo.Batches):
