@@ -12,22 +12,12 @@ import argparse
 import json
 import statistics
 from pathlib import Path
-from typing import Any
 
 import zoo
 from zoo import examine, registry, runs
 from zoo.cli.shared import parse_settings
+from zoo.crossval import finished
 from zoo.training import resolve
-
-
-def finished(out: Path, model: str, dataset: str, seed: int, config: dict[str, Any], code: str) -> Path | None:
-    """A run of the same thing, if there is one."""
-    for folder in runs.folders(out):
-        record, kept = runs.read(folder)
-        same = record["model"] == model and record["dataset"]["name"] == dataset and record["seed"] == seed
-        if same and record["state"] == "finished" and kept["config"] == config and record["code"] == code:
-            return folder
-    return None
 
 
 def main() -> None:
@@ -45,7 +35,8 @@ def main() -> None:
     code = examine.code_digest(plugin.plugin.module)
     folders = []
     for seed in range(arguments.seeds):
-        found = finished(arguments.out, arguments.model, dataset, seed, config.to_json(), code)
+        wanted = {"config": config.to_json(), "code": code, "seed": seed}
+        found = finished(arguments.out, arguments.model, dataset, wanted)
         if found is None:
             trained = zoo.train(arguments.model, dataset, config=values, seed=seed, out=arguments.out)
             assert trained is not None

@@ -68,7 +68,7 @@ def cross_validate(
     listeners, found = list(listeners), []
     for number in range(1, folds + 1):
         name = datasets.Fold(base, number, folds, seed).name
-        run = _finished(Path(out), model, name, wanted)
+        run = finished(Path(out), model, name, wanted)
         if run is None:
             for listener in listeners if rank_and_world()[0] == 0 else ():
                 listener(Event("fold", message=f"fold {number} of {folds}"))
@@ -99,9 +99,9 @@ def cross_validate(
     return CrossValidated(model, base, folds, seed, metrics, tuple(found), path)
 
 
-def _finished(out: Path, model: str, dataset: str, wanted: Mapping[str, Any]) -> Path | None:
-    """A run of the same thing, if there is one."""
-    for path in (out / model).glob(f"*-{runs.slug(dataset)}-seed*/run.json"):
+def finished(out: Path, model: str, dataset: str, wanted: Mapping[str, Any]) -> Path | None:
+    """A finished run under `out` of the same data set, and of the wanted "config", "code" and "seed"; None if none."""
+    for path in (out / model).glob(f"*-{runs.slug(dataset)}-seed{wanted['seed']}*/run.json"):
         folder = path.parent
         record, kept = runs.read(folder)
         found = {"config": kept["config"], "code": record.get("code"), "seed": record.get("seed")}

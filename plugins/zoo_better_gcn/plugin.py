@@ -58,7 +58,7 @@ class Config(zoo.Config):
     )
     head_dropout: float = zoo.field(default=0.5, doc="of what the head sees", ge=0, lt=1)
     mlp: int = zoo.field(default=0, doc="ReLU and linear layer, so many times, before a layer", ge=0)
-    norm: bool = zoo.field(default=False, doc="layer norms; 140 labels are too few for them")
+    norm: bool = zoo.field(default=False, doc="batch norms; 140 labels are too few for them")
     l2: float = zoo.field(default=5e-4, doc="half the squared norm of all matrices of weights, in the loss", ge=0)
     label_smoothing: float = zoo.field(default=0.0, doc="probability spread over the other classes", ge=0, lt=1)
     draws: int = zoo.field(default=2, doc="S, draws of dropout in a step", ge=1)

@@ -118,10 +118,12 @@ def zoo_evaluate(run: zoo.Run) -> dict[str, Any]:
 @zoo.hookimpl
 def zoo_plots(run: zoo.Run, results: dict[str, Any]) -> dict[str, Figure]:
     """The confusion matrix."""
-    from zoo_cnn_mnist.plots import confusion_matrix
+    from zoo import pictures
 
     title = f"{run.spec.name} on {run.data.info.name} ({run.split}): {results['accuracy']:.2%}"
-    return {f"confusion-{run.split}": confusion_matrix(results["confusion_matrix"], run.data.info.classes, title)}
+    return {
+        f"confusion-{run.split}": pictures.confusion_matrix(results["confusion_matrix"], run.data.info.classes, title)
+    }
 
 
 @zoo.hookimpl
