@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 api_version = 1
 
 GRAPHS = {
-    "epochs": 40,
+    "epochs": 80,
     "batch_size": 32,
     "lr": 5e-3,
     "schedule": "onecycle",
@@ -30,7 +30,6 @@ GRAPHS = {
     "l2": 0.0,
     "draws": 1,
     "consistency": 0.0,
-    "label_smoothing": 0.1,
     "row_norm": False,
 }
 

@@ -17,7 +17,7 @@ from zoo.images import prepare
 if TYPE_CHECKING:
     from zoo_conv_ae.plugin import Config
 
-EVALUATION_BATCH = 500
+EVALUATION_BATCH = 250
 DRAFT = 0.01
 LOOKS_IN_TRAINING = 3
 """At most, of which the last is learned from; what is learned there serves further looks too."""
@@ -121,6 +121,7 @@ def figures(run: zoo.Run) -> dict[str, Any]:
     """The metrics, and the error of each class."""
     train, train_labels = run.data.split("train")
     images, labels = run.data.split(run.split)
+    run.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # a third faster in float32
     error, latent = codes(run, images)
     error = error.double()
     linear = Components.of(layers.pixels(train)[0], run.config.latent_dim)
@@ -140,10 +141,18 @@ def figures(run: zoo.Run) -> dict[str, Any]:
 
 def by_looks(run: zoo.Run, images: Tensor) -> list[float]:
     """Mean squared error after no look, one, and so on."""
-    network: Any = run.model
-    found = []
-    for network.looks in range(run.config.looks + 1):
-        found.append(mse(run, images))
+
+    def measure(network: Any, batch: tuple[Tensor]) -> dict[str, Tensor]:
+        (image,) = batch
+        latent = network.draft(image)
+        seen = [network.decode(latent)]
+        for _ in range(network.looks):
+            latent = network.look(image, latent, seen[-1])
+            seen.append(network.decode(latent))
+        return {"error": torch.stack([(each - image).square().flatten(1).mean(1) for each in seen], 1)}
+
+    batches = zoo.Batches(images, batch_size=EVALUATION_BATCH, transform=layers.pixels, shuffle=False)
+    found: list[float] = zoo.score(run, measure, batches)["error"].double().mean(0).tolist()
     return found
 
 

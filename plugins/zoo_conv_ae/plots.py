@@ -14,7 +14,7 @@ from zoo_conv_ae.model import codes
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-POINTS = 3000
+POINTS = 1000
 
 
 def draw(run: zoo.Run, results: dict[str, Any]) -> dict[str, Figure]:
