@@ -51,7 +51,8 @@ def test_merging_twins_changes_neither_outputs_nor_gradients(which: int) -> None
     whole = net(split.x.dense(), split.edge_index, None, split.graph)[split.index]
     torch.testing.assert_close(merged, whole)
     assert whole.std() > 0.01
-    torch.testing.assert_close(own, gradient(net, whole), rtol=1e-4, atol=1e-3)
+    expected = gradient(net, whole)
+    assert (own - expected).norm() < 1e-5 * expected.norm()
     assert torch.equal(torch.cat([label for _, _, label in taken]), split.label[split.index])
 
 

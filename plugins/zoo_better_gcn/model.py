@@ -28,8 +28,9 @@ class Layer(nn.Module):
     comes in (PNA, arXiv:2004.05718, equation 5), so that a thousand neighbours do not drown all else: it tells how many
     they are (GIN, arXiv:1810.00826). S = D^-1/2 A D^-1/2 does not grow with them, and has no self-connections (Kipf &
     Welling, arXiv:1609.02907, weigh a node like a neighbour: here it has W0). g in (0, 1) is learned for each channel.
-    The norm is a batch norm, since a layer norm would take away what the sum says of the number of neighbours. The
-    first layer takes H = X: the words of one node say little before they are averaged with its neighbours'.
+    The norm is a batch norm, since a layer norm would take away what the sum says of the number of neighbours; in
+    training it counts nodes that were merged (`zoo.graphsets`) once. The first layer takes H = X: the words of one node
+    say little before they are averaged with its neighbours'.
 
     Shapes:
         x: (N, H); symmetric, damped: (N, N), S and B A
