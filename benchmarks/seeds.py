@@ -1,6 +1,6 @@
 """Mean and spread of a model's figures over seeds: every run is whole, every figure is of its last epoch.
 
-    python benchmarks/seeds.py cnn-mnist --dataset mnist --seeds 5 [--set KEY=VALUE] [--out runs]
+    python benchmarks/seeds.py cnn-mnist --dataset mnist --seeds 5 [--config FILE] [--set KEY=VALUE] [--out runs]
 
 Seeds 0, 1, ... are trained one after the other; a finished run of the same code, config and seed in --out is reused, so
 that the script goes on where it was stopped. Prints one JSON object.
@@ -26,19 +26,21 @@ def main() -> None:
     parser.add_argument("model")
     parser.add_argument("--dataset")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--config", help="TOML with keys of the recipe, or a named one")
     parser.add_argument("--set", dest="settings", action="append", default=[])
     parser.add_argument("--out", type=Path, default=Path("runs"))
     arguments = parser.parse_args()
     plugin = registry.load(arguments.model)
     values = parse_settings(arguments.settings)
-    dataset, config, _ = resolve(plugin, arguments.dataset, None, values)
+    dataset, config, _ = resolve(plugin, arguments.dataset, arguments.config, values)
     code = examine.code_digest(plugin.plugin.module)
     folders = []
     for seed in range(arguments.seeds):
         wanted = {"config": config.to_json(), "code": code, "seed": seed}
         found = finished(arguments.out, arguments.model, dataset, wanted)
         if found is None:
-            trained = zoo.train(arguments.model, dataset, config=values, seed=seed, out=arguments.out)
+            keys = {"config": values, "config_file": arguments.config}
+            trained = zoo.train(arguments.model, dataset, **keys, seed=seed, out=arguments.out)
             assert trained is not None
             found = trained.run
         folders.append(found)
@@ -49,7 +51,8 @@ def main() -> None:
         spread = statistics.stdev(figures) if len(figures) > 1 else 0.0
         metrics[name] = {"mean": statistics.mean(figures), "std": spread, "n": len(figures), "values": figures}
     first = records[0]
-    facts = {"model": arguments.model, "dataset": dataset, "split": "test", "metrics": metrics}
+    facts = {"model": arguments.model, "dataset": dataset, "config": arguments.config}
+    facts |= {"split": "test", "metrics": metrics}
     facts |= {"parameters": first["parameters"], "seconds": [record["seconds"] for record in records]}
     facts |= {"device": first["device"], "precision": first["precision"], "threads": first["threads"]}
     print(json.dumps({**facts, "versions": first["environment"]["versions"]}, indent=2))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import dataclasses
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,6 +60,7 @@ def command(
     with Progress() as progress:
         if rank_and_world()[0] == 0:
             progress.say("loading torch and the data ...")
+        _keep_freed_memory()
         from zoo.training import train
 
         if folds is not None:
@@ -99,6 +102,19 @@ def command(
     click.echo(
         f"Next:  zoo evaluate {trained.run}\n       zoo export {trained.run}\n       open {trained.run}/README.md"
     )
+
+
+def _keep_freed_memory() -> None:
+    """Lets the C library keep what a step frees for the next one; handing it back and forth costs 2 to 5 % of a step.
+
+    Only here, where the process is ours and ends with the training. Nothing happens where it is not the GNU one.
+    """
+    trim_threshold, mmap_threshold = -1, -3  # malloc.h
+    if sys.platform == "linux":
+        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+        if mallopt is not None:
+            mallopt(trim_threshold, 2**31 - 1)
+            mallopt(mmap_threshold, 2**25)
 
 
 def _show(found: CrossValidated | None, as_json: bool) -> None:
