@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ from zoo_gcn import plugin as plain
 from zoo_gcn.model import GCN, Convolution
 
 import zoo
-from zoo import datasets, engine, graphs, graphtasks, registry
+from zoo import datasets, engine, graphs, graphtasks, registry, weights
 from zoo.errors import InterruptedRunError
 from zoo.loading import build
 from zoo.runs import Run
@@ -222,6 +224,18 @@ def test_the_nodes_of_a_users_graph_are_embedded_and_graphs_as_a_whole(runs: dic
 def test_torchrun_is_refused_with_the_reason(cli: Cli) -> None:
     said = cli("train", "gcn", "--dataset", "karate", expect=1, WORLD_SIZE="2", RANK="0").stderr
     assert "its one graph is one batch" in said
+
+
+def test_graphs_are_shared_out_to_two_processes_that_train_as_one(tmp_path: Path) -> None:
+    flags = ["--set", "dropout=0.0", "--set", "input_dropout=0.0", "--epochs", "3"]
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "zoo"]
+    for out, command in (("two", launch), ("one", [sys.executable, "-m", "zoo"])):
+        arguments = ["train", "gcn", "--dataset", "threads", *flags, "--out", str(tmp_path / out)]
+        done = subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=240)
+        assert done.returncode == 0, done.stderr
+    ours, theirs = (weights.read(next((tmp_path / out).glob("*/*/weights.safetensors")))[0] for out in ("two", "one"))
+    for name, tensor in theirs.items():
+        torch.testing.assert_close(ours[name], tensor, rtol=1e-3, atol=1e-5)
 
 
 def test_the_papers_recipe_is_a_named_config() -> None:
