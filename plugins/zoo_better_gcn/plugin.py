@@ -21,7 +21,7 @@ GRAPHS = {
     "beta2": 0.99,
     "hidden": 64,
     "layers": 4,
-    "dropout": 0.0,
+    "dropout": 0.1,
     "head_dropout": 0.3,
     "input_dropout": 0.0,
     "mlp": 1,
