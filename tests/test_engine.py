@@ -358,7 +358,9 @@ def test_kill_9_at_a_random_step_then_resume_is_bitwise_equal(
     process.communicate()
     record, _ = runs.read(folder)
     assert record["state"] == "training"
+    assert record["seconds"] > 0
     resumed = json_of("train", "--resume", str(folder))
+    assert resumed["seconds"] > record["seconds"]
     assert resumed["metrics"] == whole["metrics"]
     assert same(saved(Path(resumed["run"])), saved(Path(whole["run"])))
     assert log(folder) == log(Path(whole["run"]))

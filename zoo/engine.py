@@ -161,7 +161,7 @@ class _Fit:
             figures = self._step(self.batches.take(share.to(self.device)))
             self._log_step(figures, epoch, every)
             if self.state.step < (epoch + 1) * self.per_epoch:
-                self._pause(epoch)
+                self._pause()
         sums = {name: self.processes.sum(value) for name, value in self.state.sums.items()}
         count = self.per_epoch * self.processes.world
         values = {name: value.item() / count for name, value in sums.items()}
@@ -205,11 +205,10 @@ class _Fit:
             self.run.log({"kind": "step", "epoch": epoch + 1, "step": step, **values})
         self._emit("step", epoch, values)
 
-    def _pause(self, epoch: int) -> None:
+    def _pause(self) -> None:
         """Within an epoch: a checkpoint where one is due, and an end where one is asked for."""
         if self._due(self.config.checkpoint_seconds) and self.processes.world == 1:
             self._save()
-            self._emit("checkpoint", epoch)
         self._stop_if_asked()
 
     def _due(self, seconds: float) -> bool:
@@ -235,6 +234,7 @@ class _Fit:
             except TrainingError as error:
                 raise self._failed(str(error), "a smaller step: --set lr=... or --set grad_clip=1") from error
         self.saved_at = time.monotonic()
+        self._emit("checkpoint", (self.state.step - 1) // self.per_epoch)
 
     def _resume(self) -> None:
         tensors, facts, damaged = checkpoint.load(self.run.checkpoints)

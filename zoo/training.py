@@ -182,10 +182,19 @@ def _train(plugin: registry.Model, run: Run) -> Trained:
     begun = time.monotonic()
     before = runs.read(run.folder)[0].get("seconds") or 0.0
     run.record(state="training", reason=None)
+
+    def spent() -> float:
+        return round(before + time.monotonic() - begun, 2)
+
+    def keep(event: Event) -> None:
+        if event.kind == "checkpoint":  # so that what kill -9 ends is not forgotten
+            run.record(seconds=spent())
+
+    run.listeners.append(keep)
     try:
         plugin.call("zoo_train", run=run)
     finally:
-        seconds = round(before + time.monotonic() - begun, 2)
+        seconds = spent()
         run.record(seconds=seconds)
     path = run.folder / runs.WEIGHTS
     tensors = weights.narrow(run.model, run.config.weights_dtype)
