@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from conftest import Cli
 from PIL import Image
 
-from zoo import runs, training
+from zoo import runs, training, weights
 from zoo.errors import RunError, UnknownNameError
 
 TINY = {
@@ -138,8 +140,18 @@ def test_a_cut_log_line_is_left_out(tmp_path: Path) -> None:
     assert runs.read_log(tmp_path) == [{"step": 1}, {"step": 2}]
 
 
-@pytest.mark.parametrize("out", [["--out", "/home/ada/secret"], ["--out=/home/ada/secret"]])
-def test_the_recorded_command_does_not_tell_where_the_run_lies(out: list[str]) -> None:
-    typed = ["/usr/bin/zoo", "train", "cnn-mnist", *out, "--set", "lr=0.1", "--seed", "3"]
-    assert runs._command(typed) == "zoo train cnn-mnist --set lr=0.1 --seed 3"
-    assert runs._command(["script.py"]) == "python"
+def test_the_recorded_command_makes_the_same_weights_and_tells_of_no_folder(
+    finished: Path, json_of: Callable[..., Any]
+) -> None:
+    record, _ = runs.read(finished)
+    zoo, *words = shlex.split(record["command"])
+    assert zoo == "zoo"
+    assert words[:6] == ["train", "cnn-mnist", "--dataset", "digits", "--seed", "3"]
+    assert {"lr=0.01", "val_size=200", "precision=float32", "channels=[4, 4]"} < set(words)
+    assert "batch_size=64" not in words
+    assert str(finished.parent) not in record["command"]
+    again = weights.read(Path(json_of(*words)["weights"]))
+    tensors, described = weights.read(finished / runs.WEIGHTS)
+    assert again[1] == described
+    for name, tensor in tensors.items():
+        torch.testing.assert_close(again[0][name], tensor)

@@ -19,13 +19,11 @@ import platform
 import re
 import shlex
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -182,12 +180,14 @@ def slug(name: str) -> str:
     return re.sub(r"[^\w.-]+", "-", name).strip("-.")[:80]
 
 
-def _command(typed: Sequence[str]) -> str:
-    """What was typed, less the folder of runs: it changes nothing, and is no one's business once this is published."""
-    if Path(typed[0]).name not in ("zoo", "__main__.py"):
-        return "python"
-    pairs = pairwise(typed)
-    return shlex.join(["zoo", *(word for before, word in pairs if "--out" not in (before, word.partition("=")[0]))])
+def command(run: Run, set_by: Mapping[str, str]) -> str:
+    """What to type for the same run, however it was begun; nothing in it tells where the run or a file of keys lay."""
+    words = ["zoo", "train", run.spec.name, "--dataset", run.info.name, "--seed", str(run.seed)]
+    for key, value in run.config.to_json().items():
+        if set_by[key] not in ("recipe", f"recipe for {run.info.name}") and value is not None:
+            plain = isinstance(value, str) and value.isidentifier() and value not in ("true", "false", "inf", "nan")
+            words += ["--set", f"{key}={value if plain else json.dumps(value)}"]
+    return shlex.join([*words, *(["--deterministic"] if run.deterministic else [])])
 
 
 def find(reference: str, out: Path, models: Sequence[str] = ()) -> Path:
@@ -257,7 +257,7 @@ def describe(run: Run, set_by: Mapping[str, str], code: Mapping[str, str]) -> No
         deterministic=run.deterministic,
         state="training",
         started=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        command=_command(sys.argv),
+        command=command(run, set_by),
         environment=environment(run.device),
     )
 
