@@ -177,8 +177,8 @@ def test_offline_and_no_plugins_work_before_and_after_the_command(
 def test_a_run_of_many_epochs_is_told_in_few_lines(epochs: int, lines: int, capsys: pytest.CaptureFixture[str]) -> None:
     progress = Progress()
     for epoch in range(1, epochs + 1):
-        progress.listen(Event("epoch", epoch=epoch, epochs=epochs, values={"loss": 1.0}))
+        progress.listen(Event("epoch", epoch=epoch, epochs=epochs, values={"loss": 0.000151}))
     said = capsys.readouterr().err.splitlines()
     assert len(said) == lines
-    assert said[0] == f"epoch 1/{epochs}  loss 1.0000"
+    assert said[0] == f"epoch 1/{epochs}  loss 0.000151"
     assert said[-1].startswith(f"epoch {epochs}/{epochs}")

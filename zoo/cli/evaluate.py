@@ -47,12 +47,12 @@ def command(
             note = f"   {verdict} the claimed {claim.value:.6g} +- {claim.tolerance:g}" if claim else ""
             click.echo(f"  {name:16} {value:.6g}{note}")
         for row in found.details.get("per_class", []):
-            figures = "  ".join(f"{k} {v:.4f}" for k, v in row.items() if isinstance(v, float))
+            figures = "  ".join(f"{k} {v:.5g}" for k, v in row.items() if isinstance(v, float))
             click.echo(f"  class {row['class']:10} {figures}")
         for pair in found.details.get("most_confused", []):
             click.echo(f"  {pair['n']} of class {pair['true']} taken for {pair['predicted']}")
         for row in found.details.get("by_length", []):
-            figures = "  ".join(f"{k} {v:.4f}" for k, v in row.items() if isinstance(v, float))
+            figures = "  ".join(f"{k} {v:.5g}" for k, v in row.items() if isinstance(v, float))
             click.echo(f"  {row['length']:3} words, n={row['n']:<5} {figures}")
         for pair in found.details.get("worst", []):
             click.echo(f"  source  {pair['source']}\n  said    {pair['said']}")

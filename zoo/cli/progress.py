@@ -75,7 +75,7 @@ class Progress:
             speed = (event.step - self.first_step) / task.elapsed if task.elapsed else 0.0
             self.bar.update(task.id, completed=event.step, rate=f"{speed:.1f} steps/s")
         elif event.kind == "epoch" and self._shown(event):
-            figures = "  ".join(f"{name} {value:.4f}" for name, value in event.values.items())
+            figures = "  ".join(f"{name} {value:.5g}" for name, value in event.values.items())
             self.say(f"epoch {event.epoch}/{event.epochs}  {figures}")
         elif event.kind == "fold":
             self.say(event.message)

@@ -22,7 +22,7 @@ def command(out: Path, as_json: bool) -> None:
         click.echo(f"no runs in {out}. Next: zoo train cnn-mnist --dataset digits")
         return None
     for row in rows:
-        row["metrics"] = "  ".join(f"{name} {value:.4f}" for name, value in (row.get("metrics") or {}).items())
+        row["metrics"] = "  ".join(f"{name} {value:.5g}" for name, value in (row.get("metrics") or {}).items())
         row["metrics"] = row["metrics"] or row.get("reason") or ""
         row["run"] = row["run"] if row.get("state") == "broken" else str(row["run"])
     shared.print_table(rows, ("run", "model", "dataset", "seed", "state", "metrics"))

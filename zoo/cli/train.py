@@ -97,7 +97,7 @@ def command(
         plain = {name: str(v) if isinstance(v, Path) else v for name, v in dataclasses.asdict(trained).items()}
         return shared.print_json(plain)
     for name, value in trained.metrics.items():
-        click.echo(f"{name:16} {value:.4f}")
+        click.echo(f"{name:16} {value:.5g}")
     click.echo(f"{'time':16} {trained.seconds:.0f} s\n{'run':16} {trained.run}\n")
     click.echo(
         f"Next:  zoo evaluate {trained.run}\n       zoo export {trained.run}\n       open {trained.run}/README.md"
@@ -126,6 +126,6 @@ def _show(found: CrossValidated | None, as_json: bool) -> None:
         return shared.print_json(plain)
     for name, value in found.metrics.items():
         if f"{name}_std" in found.metrics:
-            click.echo(f"{name:16} {value:.4f}  std {found.metrics[f'{name}_std']:.4f} over {found.folds} folds")
+            click.echo(f"{name:16} {value:.5g}  std {found.metrics[f'{name}_std']:.5g} over {found.folds} folds")
     click.echo(f"{'runs':16} {found.path}")
     return None
