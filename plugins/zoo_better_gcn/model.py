@@ -17,17 +17,17 @@ from zoo.graphs import Graph
 if TYPE_CHECKING:
     from zoo_better_gcn.plugin import Config
 
-GATE = 2.0
-"""The gate's start: 88 % of what comes in is the normalised branch, which is the safer one on few labels."""
-
 
 class Layer(nn.Module):
-    """X' = X + H W0 + g * S H W1 + (1 - g) * B A H W1,  H = MLP(relu(norm(X))).
+    """X' = e (X + H W0) + g * S H W1 + (1 - g) * B A H W1,  H = MLP(relu(norm(X))).
 
     A sums over the edges that come in, with their weights, and B = log(1 + d) / d damps the sum by the weight d that
     comes in (PNA, arXiv:2004.05718, equation 5), so that a thousand neighbours do not drown all else: it tells how many
     they are (GIN, arXiv:1810.00826). S = D^-1/2 A D^-1/2 does not grow with them, and has no self-connections (Kipf &
     Welling, arXiv:1609.02907, weigh a node like a neighbour: here it has W0). g in (0, 1) is learned for each channel.
+    e, `self_weight`, is how much a node's own path counts beside what comes in: 1 where a node is known by its place
+    alone, less where the words of 140 labelled nodes could be learned by heart.
+
     The norm is a batch norm, since a layer norm would take away what the sum says of the number of neighbours; in
     training it counts nodes that were merged (`zoo.graphsets`) once. The first layer takes H = X: the words of one node
     say little before they are averaged with its neighbours'.
@@ -37,22 +37,24 @@ class Layer(nn.Module):
         output: (N, H)
     """
 
-    def __init__(self, channels: int, mlp: int, norm: bool, first: bool) -> None:
+    def __init__(self, config: Config, first: bool) -> None:
         super().__init__()
-        bend: list[nn.Module] = [nn.BatchNorm1d(channels)] if norm else []
-        for _ in range(mlp):
+        channels = config.hidden
+        bend: list[nn.Module] = [nn.BatchNorm1d(channels)] if config.norm else []
+        for _ in range(config.mlp):
             bend += [nn.ReLU(), nn.Linear(channels, channels)]
         self.bend = nn.Sequential() if first else nn.Sequential(*bend, nn.ReLU())
         self.both = nn.Linear(channels, 2 * channels)  # W0 and W1 in one product
-        self.gate = nn.Parameter(torch.full((channels,), GATE))
+        self.gate = nn.Parameter(torch.full((channels,), config.gate))
+        self.self_weight, self.dropout = config.self_weight, config.dropout
 
-    def forward(self, x: Tensor, symmetric: graphs.Matrix, damped: graphs.Matrix, dropout: float) -> Tensor:
+    def forward(self, x: Tensor, symmetric: graphs.Matrix, damped: graphs.Matrix) -> Tensor:
         """The next features of each node."""
-        hidden = graphs.dropout(self.bend(x), dropout, self.training)
+        hidden = graphs.dropout(self.bend(x), self.dropout, self.training)
         own, neighbours = self.both(hidden).chunk(2, 1)
         gate = self.gate.sigmoid()
-        out: Tensor = x + own + symmetric @ (neighbours * gate) + damped @ (neighbours * (1 - gate))
-        return out
+        out: Tensor = self.self_weight * (x + own)
+        return out + symmetric @ (neighbours * gate) + damped @ (neighbours * (1 - gate))
 
 
 class BetterGCN(GraphNet):
@@ -66,9 +68,7 @@ class BetterGCN(GraphNet):
         self.config = config
         channels = config.hidden
         self.embed = nn.Linear(graphs.DEGREE_CODE if degree else features, channels)
-        self.layers = nn.ModuleList(
-            Layer(channels, config.mlp, config.norm, first=not number) for number in range(config.layers)
-        )
+        self.layers = nn.ModuleList(Layer(config, first=not number) for number in range(config.layers))
         self.depth = config.layers
         width = channels * (config.layers + 1) * (1 if level == "node" else 2)
         # A sum over a graph is far larger than a mean: only a norm of each feature by itself leaves both their say.
@@ -90,7 +90,7 @@ class BetterGCN(GraphNet):
         x = graphs.features(features, self.embed.weight) + self.embed.bias
         seen = [x]
         for layer in self.layers:
-            seen.append(layer(seen[-1], *graph.edges, config.dropout))
+            seen.append(layer(seen[-1], *graph.edges))
         if graph.readout is None:
             return torch.cat(seen, 1)
         whole = torch.cat([graph.readout @ each for each in seen], 1)

@@ -21,6 +21,8 @@ GRAPHS = {
     "beta2": 0.99,
     "hidden": 64,
     "layers": 4,
+    "self_weight": 1.0,
+    "gate": 2.0,
     "dropout": 0.1,
     "head_dropout": 0.3,
     "input_dropout": 0.0,
@@ -51,6 +53,11 @@ class Config(zoo.Config):
     )
     hidden: int = zoo.field(default=64, doc="H, channels of all layers", ge=1)
     layers: int = zoo.field(default=2, doc="L, how far a node sees", ge=1)
+    self_weight: float = zoo.field(default=0.1, doc="weight of a node's own path beside its neighbours'", ge=0)
+    gate: float = zoo.field(
+        default=6.0,
+        doc="start of the gate before its sigmoid: 6 begins with the average alone, 2 with 12 % of the count",
+    )
     dropout: float = zoo.field(default=0.8, doc="of hidden channels", ge=0, lt=1)
     input_dropout: float = zoo.field(
         default=0.8, doc="of features; the zeros of a sparse matrix need no draw", ge=0, lt=1
@@ -58,7 +65,7 @@ class Config(zoo.Config):
     head_dropout: float = zoo.field(default=0.5, doc="of what the head sees", ge=0, lt=1)
     mlp: int = zoo.field(default=0, doc="ReLU and linear layer, so many times, before a layer", ge=0)
     norm: bool = zoo.field(default=False, doc="batch norms; 140 labels are too few for them")
-    l2: float = zoo.field(default=5e-4, doc="half the squared norm of all matrices of weights, in the loss", ge=0)
+    l2: float = zoo.field(default=7e-4, doc="half the squared norm of all matrices of weights, in the loss", ge=0)
     label_smoothing: float = zoo.field(default=0.0, doc="probability spread over the other classes", ge=0, lt=1)
     draws: int = zoo.field(default=2, doc="S, draws of dropout in a step", ge=1)
     consistency: float = zoo.field(default=1.0, doc="weight of their agreement, on all nodes", ge=0)
