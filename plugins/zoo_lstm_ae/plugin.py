@@ -67,7 +67,7 @@ def zoo_model() -> zoo.ModelSpec:
                 "hidden_dim": 512,
                 "latent_dim": 512,
                 "min_count": 2,
-                "epochs": 40,
+                "epochs": 30,
                 "lr": 4e-3,
             }
         },
