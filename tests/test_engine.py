@@ -200,6 +200,16 @@ def test_running_out_of_memory_is_an_error_with_advice(tmp_path: Path) -> None:
         zoo.fit(toy_run(tmp_path), loss, toy_batches())
 
 
+def test_arithmetic_that_this_machine_lacks_is_an_error_with_advice(tmp_path: Path) -> None:
+    def loss(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
+        logits = model(batch[0])
+        return torch.complex(logits, logits).abs().mean()  # which needs full precision, as the LSTM does on some CPUs
+
+    zoo.fit(toy_run(tmp_path / "auto", precision="auto"), loss, toy_batches())
+    with pytest.raises(TrainingError, match=r"no bfloat16 here at step 0: .*\n.*precision=auto"):
+        zoo.fit(toy_run(tmp_path / "asked", precision="bfloat16"), loss, toy_batches())
+
+
 def test_a_full_disk_stops_training_and_the_older_checkpoint_still_resumes(tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()

@@ -37,3 +37,15 @@ def test_a_probe_leaves_model_and_generator_alone_and_survives_a_broken_cache() 
     assert torch.equal(torch.get_rng_state(), random_state)
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
     assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_what_cannot_be_computed_in_bfloat16_is_computed_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(precision, "MUST_WIN", 0.0)  # bfloat16 is taken wherever it works
+
+    def complex_numbers(model: nn.Module, batch: tuple[torch.Tensor]) -> torch.Tensor:
+        y = model(batch[0])
+        return torch.complex(y, y).abs().mean()  # made of full precision alone
+
+    for loss, chosen in ((complex_numbers, "float32"), (mean, "bfloat16")):
+        model, batch = nn.Linear(2, len(chosen)), (torch.ones(3, 2),)
+        assert precision.choose(model, loss, batch, torch.device("cpu")) == chosen

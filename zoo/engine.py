@@ -141,12 +141,13 @@ class _Fit:
         try:
             for epoch in range(first, self.config.epochs):
                 self._epoch(epoch)
-        except (torch.OutOfMemoryError, RuntimeError) as error:
-            if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
-                raise
-            raise self._failed(
-                f"out of memory at step {self.state.step}", "a smaller batch: --set batch_size=..."
-            ) from error
+        except RuntimeError as error:
+            at, said = f"at step {self.state.step}", str(error)
+            if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in said:
+                raise self._failed(f"out of memory {at}", "a smaller batch: --set batch_size=...") from error
+            if self.state.precision == "bfloat16" and ("primitive desc" in said or "BFloat16" in said):
+                raise self._failed(f"no bfloat16 here {at}: {said}", "--set precision=auto") from error
+            raise
         self._use_average()
         self.model.eval()
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import hashlib
 import json
+import math
 import platform
 import time
 from collections.abc import Callable
@@ -25,6 +27,8 @@ REPEATS = 5
 def choose(model: nn.Module, loss: Callable[[nn.Module, Any], Any], batch: Any, device: torch.device) -> str:
     """What trains this model on this batch faster: "bfloat16" (with channels_last) if it clearly wins, else "float32".
 
+    Not every machine computes every model in bfloat16 (an LSTM needs AVX-512 on a CPU); what fails does not win.
+
     A verdict is kept in the cache folder, keyed by the machine, torch, the thread count, the model's shapes and the
     batch's, so that the same training on the same machine always uses the same arithmetic. Random state is restored.
     """
@@ -37,7 +41,9 @@ def choose(model: nn.Module, loss: Callable[[nn.Module, Any], Any], batch: Any, 
     path = cache_folder() / "probes.json"
     known = _remembered(path)
     if key not in known:
-        seconds = {kind: _seconds(model, loss, batch, device, kind) for kind in ("float32", "bfloat16")}
+        seconds = {"float32": _seconds(model, loss, batch, device, "float32"), "bfloat16": math.inf}
+        with contextlib.suppress(RuntimeError):
+            seconds["bfloat16"] = _seconds(model, loss, batch, device, "bfloat16")
         known[key] = "bfloat16" if seconds["float32"] > MUST_WIN * seconds["bfloat16"] else "float32"
         try:
             files.write_json(path, {**_remembered(path), **known})
@@ -64,7 +70,7 @@ def _seconds(model: nn.Module, loss: Any, batch: Any, device: torch.device, prec
     """The shortest of a few forward and backward passes of a copy of the model."""
     trial = copy.deepcopy(model).train()
     prepare(trial, precision)
-    best = float("inf")
+    best = math.inf
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         for _ in range(REPEATS):
             begun = time.perf_counter()
