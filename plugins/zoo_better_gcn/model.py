@@ -53,7 +53,9 @@ class Layer(nn.Module):
         hidden = graphs.dropout(self.bend(x), self.dropout, self.training)
         own, neighbours = self.both(hidden).chunk(2, 1)
         gate = self.gate.sigmoid()
-        out: Tensor = self.self_weight * (x + own) + symmetric @ (neighbours * gate) + damped @ (neighbours * (1 - gate))
+        out: Tensor = (
+            self.self_weight * (x + own) + symmetric @ (neighbours * gate) + damped @ (neighbours * (1 - gate))
+        )
         return out
 
 

@@ -48,7 +48,7 @@ def say(model: Any, latent: Tensor, limit: int) -> Tensor:
     ended = torch.zeros_like(word, dtype=torch.bool)
     said = []
     for _ in range(limit):
-        logits, state = model.step(word, latent, state)
+        logits, state = model.step(word, state)
         word = logits.argmax(2)
         said.append(word)
         ended |= word == END

@@ -28,7 +28,7 @@ class Encode(nn.Module):
 
 
 class Begin(nn.Module):
-    """Latent (B, D) to the decoder's first state."""
+    """Latent (B, D) to the decoder's first state but the latent itself."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -36,12 +36,12 @@ class Begin(nn.Module):
 
     def forward(self, latent: Tensor) -> tuple[Tensor, Tensor]:
         """(B, layers, H) twice."""
-        hidden, cell = self.model.begin(latent)
+        _, hidden, cell = self.model.begin(latent)
         return hidden.transpose(0, 1), cell.transpose(0, 1)
 
 
 class Step(nn.Module):
-    """The word before (B, 1), latent (B, D) and state (B, layers, H) twice to logits (B, 1, V) and the next state.
+    """The word before (B, 1), latent (B, D) and state (B, layers, H) twice to logits (B, 1, V) and the next of these.
 
     To decode, begin with the end token, and go on with the likeliest word until that is the end token.
     """
@@ -50,11 +50,11 @@ class Step(nn.Module):
         super().__init__()
         self.model: Any = model
 
-    def forward(self, before: Tensor, latent: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Logits, hidden, cell."""
-        state = (hidden.transpose(0, 1).contiguous(), cell.transpose(0, 1).contiguous())
-        logits, (hidden, cell) = self.model.step(before, latent, state)
-        return logits, hidden.transpose(0, 1), cell.transpose(0, 1)
+    def forward(self, before: Tensor, latent: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, ...]:
+        """Logits, latent, hidden, cell."""
+        state = (latent, hidden.transpose(0, 1).contiguous(), cell.transpose(0, 1).contiguous())
+        logits, (latent, hidden, cell) = self.model.step(before, state)
+        return logits, latent, hidden.transpose(0, 1), cell.transpose(0, 1)
 
 
 def spec(run: zoo.Run) -> zoo.ExportSpec:
@@ -85,7 +85,7 @@ def spec(run: zoo.Run) -> zoo.ExportSpec:
             ),
             "step": zoo.ExportSpec(
                 step,
-                ("logits", "next_hidden", "next_cell"),
+                ("logits", "next_latent", "next_hidden", "next_cell"),
                 {name: {0: "batch"} for name in step},
                 module=Step(run.model),
             ),

@@ -6,6 +6,7 @@ words. Tokens are numbers of words, lengths count words without the end token.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -19,40 +20,57 @@ from zoo_lstm_ae.vocabulary import END, PAD, SPECIALS, UNKNOWN
 if TYPE_CHECKING:
     from zoo_lstm_ae.plugin import Config
 
+State = tuple[Tensor, Tensor, Tensor]
+"""Of the decoder: the latent turned to the place that comes next, (B, D), then hidden and cell, (layers, B, H)."""
+CERTAINTY = 8.0
+"""The square of a word's embedding at the start, which is the logit of a word that is read without noise."""
+
 
 class SequenceAutoencoder(nn.Module):
     """An LSTM in each direction down to D numbers, and an LSTM that says the sentence again from them alone.
 
     Encoder and decoder of sequence-to-sequence learning (Sutskever, Vinyals & Le 2014, arXiv:1409.3215), with the
-    source as the target. The latent is fed at each step, beside starting the decoder's state; the output layer is the
-    embedding (tied, arXiv:1608.05859). Padding changes nothing: it lies behind the sentence, and each LSTM is read
-    where the sentence ends.
+    source as the target, around a memory that needs no learning, a superposition of all words, each bound to its place
+    (holographic reduced representations: Plate 1995; in their form with phases, Plate 2003):
+
+        z = W [LSTM(x), LSTM(reversed x)] + sum_t R^t B e(x_t)      u_t = C R^-t z
+        logits_t = E (P LSTM([e(x_t-1), u_t]) + u_t) + b
+
+    R turns the numbers of z in pairs by angles that are spread evenly, so that the trace of R^t is 0 for 0 < t < D:
+    what stands at another place is noise of mean 0. C begins as the transpose of B, whose columns are orthonormal: u_t
+    is then e(x_t) and that noise, before one step of training. The LSTMs learn to take the noise away, and what words
+    follow each other. The output layer E is the embedding (tied, arXiv:1608.05859). Padding changes nothing: it lies
+    behind the sentence, and each LSTM is read where the sentence ends.
 
     Shapes:
         tokens: (B, T) int64, words and the end token, then padding
         lengths: (B,) int64, words without the end token
-        output: logits (B, T, V) of each word given those before it, and latent (B, D)
+        output: logits (B, T, V) of each word given those before it, and latent z (B, D)
     """
 
     def __init__(self, config: Config, words: int) -> None:
         super().__init__()
-        size, width = config.embedding_dim, config.hidden_dim
+        size, width, latent = config.embedding_dim, config.hidden_dim, config.latent_dim
         self.layers, self.word_dropout = config.layers, config.word_dropout
         self.embedding = nn.Embedding(words, size, padding_idx=PAD)
         self.dropout = nn.Dropout(config.dropout)
         self.onward = nn.LSTM(size, config.encoder_dim, batch_first=True)
         self.back = nn.LSTM(size, config.encoder_dim, batch_first=True)
-        self.squeeze = nn.Linear(2 * config.encoder_dim, config.latent_dim)
-        self.start = nn.Linear(config.latent_dim, 2 * config.layers * width)
-        self.decoder = nn.LSTM(size + config.latent_dim, width, config.layers, batch_first=True)
+        self.squeeze = nn.Linear(2 * config.encoder_dim, latent)
+        self.bind = nn.Linear(size, latent, bias=False)
+        self.unbind = nn.Linear(latent, size, bias=False)
+        self.start = nn.Linear(latent, 2 * config.layers * width)
+        self.decoder = nn.LSTM(2 * size, width, config.layers, batch_first=True)
         self.project = nn.Linear(width, size)
         self.bias = nn.Parameter(torch.zeros(words))
-        nn.init.normal_(self.embedding.weight, std=size**-0.5)
+        nn.init.normal_(self.embedding.weight, std=(CERTAINTY / size) ** 0.5)
+        nn.init.orthogonal_(self.bind.weight)
+        self.unbind.weight.data.copy_(self.bind.weight.data.T)
         for lstm in (self.onward, self.back, self.decoder):
             remember(lstm)
 
     def encode(self, tokens: Tensor, lengths: Tensor) -> Tensor:
-        """(B, T) to (B, D); what stands behind a sentence's last word is not looked at."""
+        """(B, T) to (B, D); what stands behind a sentence's end token is not looked at."""
         place = torch.arange(tokens.shape[1], device=tokens.device)
         mirrored = (lengths[:, None] - 1 - place).clamp(min=0)
         last = (lengths - 1).clamp(min=0)[:, None, None]
@@ -60,22 +78,25 @@ class SequenceAutoencoder(nn.Module):
         for lstm, order in ((self.onward, tokens), (self.back, tokens.gather(1, mirrored))):
             states, _ = lstm(self.dropout(self.embedding(order)))
             ends.append(states.gather(1, last.expand(-1, -1, states.shape[2]))[:, 0])
-        latent: Tensor = self.squeeze(torch.cat(ends, 1))
+        placed = turn(self.bind(self.embedding(tokens)), place) * (place <= lengths[:, None])[..., None]
+        latent: Tensor = self.squeeze(torch.cat(ends, 1)) + placed.sum(1)
         return latent
 
-    def begin(self, latent: Tensor) -> tuple[Tensor, Tensor]:
-        """The decoder's first state from (B, D): (layers, B, H) twice."""
+    def begin(self, latent: Tensor) -> State:
+        """The decoder's first state from (B, D): the latent itself, and (layers, B, H) twice."""
         state = self.start(latent).tanh().unflatten(1, (2 * self.layers, -1)).transpose(0, 1)
-        return state[: self.layers].contiguous(), state[self.layers :].contiguous()
+        return latent, state[: self.layers].contiguous(), state[self.layers :].contiguous()
 
-    def step(
-        self, before: Tensor, latent: Tensor, state: tuple[Tensor, Tensor]
-    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    def step(self, before: Tensor, state: State) -> tuple[Tensor, State]:
         """Logits (B, T, V) for what follows each of the words `before` (B, T), and the state after the last."""
+        latent, hidden, cell = state
+        steps = before.shape[1]
+        turned = turn(latent[:, None], -torch.arange(steps + 1, device=latent.device))
+        said = self.unbind(turned[:, :-1])
         words = self.dropout(self.embedding(before))
-        fed = torch.cat([words, latent[:, None].expand(-1, before.shape[1], -1)], 2)
-        states, state = self.decoder(fed, state)
-        return F.linear(self.project(self.dropout(states)), self.embedding.weight, self.bias), state
+        states, (hidden, cell) = self.decoder(torch.cat([words, said], 2), (hidden, cell))
+        logits = F.linear(self.project(self.dropout(states)) + said, self.embedding.weight, self.bias)
+        return logits, (turned[:, -1], hidden, cell)
 
     def forward(self, tokens: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Teacher-forced: each word is predicted from the latent and the true words before it."""
@@ -84,7 +105,21 @@ class SequenceAutoencoder(nn.Module):
         if self.training and self.word_dropout:
             unseen = torch.rand(before.shape, device=before.device) < self.word_dropout
             before = before.masked_fill(unseen, UNKNOWN)
-        return self.step(before, latent, self.begin(latent))[0], latent
+        return self.step(before, self.begin(latent))[0], latent
+
+
+def turn(x: Tensor, place: Tensor) -> Tensor:
+    """R^place x: each pair of numbers (x_k, x_k+D/2) turned by place * pi (2k + 1) / D.
+
+    Shapes:
+        x: (B, T or 1, D); place: (T,)
+        output: (B, T, D)
+    """
+    pairs = x.shape[-1] // 2
+    angle = place[..., None] * (torch.arange(1, 2 * pairs, 2, device=x.device) * (math.pi / (2 * pairs)))
+    cos, sin = angle.cos(), angle.sin()
+    first, second = x.chunk(2, -1)
+    return torch.cat([first * cos - second * sin, first * sin + second * cos], -1)
 
 
 def remember(lstm: nn.LSTM) -> None:

@@ -24,29 +24,38 @@ api_version = 1
 class Config(zoo.Config):
     """The recipe for `sentences`."""
 
-    latent_dim: int = zoo.field(default=256, doc="numbers that a sentence is squeezed through", ge=2, le=4096)
+    latent_dim: int = zoo.field(default=256, doc="numbers that a sentence is squeezed through; even", ge=2, le=4096)
     embedding_dim: int = zoo.field(default=128, doc="numbers for a word", ge=1)
-    encoder_dim: int = zoo.field(default=256, doc="hidden units of the encoder in each direction", ge=1)
-    hidden_dim: int = zoo.field(default=256, doc="hidden units of each layer of the decoder", ge=1)
+    encoder_dim: int = zoo.field(default=128, doc="hidden units of the encoder in each direction", ge=1)
+    hidden_dim: int = zoo.field(default=128, doc="hidden units of each layer of the decoder", ge=1)
     layers: int = zoo.field(default=1, doc="layers of the decoder", ge=1)
     dropout: float = zoo.field(default=0.0, doc="share of embeddings and outputs set to 0 in training", ge=0, lt=1)
     word_dropout: float = zoo.field(
         default=0.2, doc="share of the decoder's words hidden in training, so that it asks the latent", ge=0, le=1
     )
     noise: float = zoo.field(
-        default=0.6,
+        default=0.3,
         doc="share of words replaced by any others, in source and target, in half the sentences",
         ge=0,
         le=1,
     )
     min_count: int = zoo.field(default=1, doc="occurrences in the train split that make a word known", ge=1)
     max_length: int = zoo.field(default=40, doc="words; longer sentences are left out of training", ge=1)
-    epochs: int = zoo.field(default=20, doc="passes over the training sentences", ge=1)
+    epochs: int = zoo.field(default=10, doc="passes over the training sentences", ge=1)
     batch_size: int = zoo.field(default=128, doc="sentences in one step", ge=1)
-    lr: float = zoo.field(default=8e-3, doc="peak learning rate of AdamW", gt=0)
+    lr: float = zoo.field(default=3e-3, doc="peak learning rate of AdamW", gt=0)
     warmup: float = zoo.field(default=0.2, doc="share of the steps in which the rate climbs", gt=0, lt=1)
     grad_clip: float = zoo.field(default=1.0, doc="largest norm of the gradient", ge=0)
     val_size: int = zoo.field(default=0, doc="validation sentences scored after each epoch; 0: none", ge=0)
+
+    def check(self) -> None:
+        """Refuses latents that cannot be turned in pairs."""
+        if self.latent_dim % 2:
+            near = self.latent_dim + 1
+            raise zoo.ConfigError(
+                f"latent_dim = {self.latent_dim}: expected an even number: places turn the latents in pairs. "
+                f"Next: --set latent_dim={near}"
+            )
 
 
 @zoo.hookimpl
@@ -63,12 +72,12 @@ def zoo_model() -> zoo.ModelSpec:
         recipes={
             "multi30k": {
                 "embedding_dim": 256,
-                "encoder_dim": 512,
-                "hidden_dim": 512,
+                "encoder_dim": 256,
+                "hidden_dim": 256,
                 "latent_dim": 512,
                 "min_count": 2,
-                "epochs": 30,
-                "lr": 4e-3,
+                "epochs": 4,
+                "lr": 2e-3,
             }
         },
         metrics=(
