@@ -62,7 +62,7 @@ class Config(_Typed):
     )
     grad_clip: float = field(default=0.0, doc="largest norm of the gradient; 0: no clipping", ge=0)
     precision: Literal["auto", "float32", "bfloat16"] = field(
-        default="auto", doc="arithmetic of training; auto: bfloat16 where a probe on this machine shows that it wins"
+        default="auto", doc="arithmetic of training; auto: what a probe on this machine shows to be fastest"
     )
     weights_dtype: Literal["float32", "float16", "bfloat16"] = field(
         default="float32", doc="what trained parameters are stored as; all figures are of what is stored"

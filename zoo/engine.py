@@ -254,7 +254,7 @@ class _Fit:
     def _precision(self, loss: Loss) -> str:
         if self.config.precision != "auto":
             return self.config.precision
-        chosen = "float32"
+        chosen = precision.KINDS[0]
         if self.run.primary:
             index = self.batches.plan(torch.Generator().manual_seed(0))[0]
             share = index[self.processes.rank :: self.processes.world]
@@ -262,8 +262,7 @@ class _Fit:
             batch = self.batches.take(share.to(self.device))
             chosen = precision.choose(self.model, loss, batch, self.device)
             checkpoint.set_random_state(kept, self.device)
-        flag = self.processes.first(torch.tensor(float(chosen == "bfloat16")))
-        return "bfloat16" if flag.item() else "float32"
+        return precision.KINDS[int(self.processes.first(torch.tensor(precision.KINDS.index(chosen))).item())]
 
     def _validate(self) -> Mapping[str, Any]:
         if self.validate is None or not self.run.primary:

@@ -6,7 +6,6 @@ import contextlib
 import copy
 import hashlib
 import json
-import math
 import platform
 import time
 from collections.abc import Callable
@@ -19,13 +18,15 @@ from zoo import files
 from zoo.environment import cache_folder
 from zoo.errors import RunError
 
+KINDS = ("float32", "float32-channels-last", "bfloat16")
+"""The last two lay images out with their channels last, which is what bfloat16 convolutions are fast with."""
 MUST_WIN = 1.15
-"""bfloat16 is taken only if it is this much faster: near a draw, full precision is the better bargain."""
+"""What is not float32 is taken only if it is this much faster: near a draw, the plainest is the better bargain."""
 REPEATS = 5
 
 
 def choose(model: nn.Module, loss: Callable[[nn.Module, Any], Any], batch: Any, device: torch.device) -> str:
-    """What trains this model on this batch faster: "bfloat16" (with channels_last) if it clearly wins, else "float32".
+    """The one of `KINDS` that trains this model on this batch fastest; "float32" unless another clearly wins.
 
     Not every machine computes every model in bfloat16 (an LSTM needs AVX-512 on a CPU); what fails does not win.
 
@@ -41,10 +42,13 @@ def choose(model: nn.Module, loss: Callable[[nn.Module, Any], Any], batch: Any, 
     path = cache_folder() / "probes.json"
     known = _remembered(path)
     if key not in known:
-        seconds = {"float32": _seconds(model, loss, batch, device, "float32"), "bfloat16": math.inf}
-        with contextlib.suppress(RuntimeError):
-            seconds["bfloat16"] = _seconds(model, loss, batch, device, "bfloat16")
-        known[key] = "bfloat16" if seconds["float32"] > MUST_WIN * seconds["bfloat16"] else "float32"
+        seconds = {KINDS[0]: _seconds(model, loss, batch, device, KINDS[0])}
+        for kind in KINDS[1:]:
+            if kind == "bfloat16" or any(parameter.ndim == 4 for parameter in model.parameters()):
+                with contextlib.suppress(RuntimeError):
+                    seconds[kind] = _seconds(model, loss, batch, device, kind)
+        fastest = min(seconds, key=lambda kind: seconds[kind])
+        known[key] = fastest if seconds[KINDS[0]] > MUST_WIN * seconds[fastest] else KINDS[0]
         try:
             files.write_json(path, {**_remembered(path), **known})
         except RunError:
@@ -53,15 +57,15 @@ def choose(model: nn.Module, loss: Callable[[nn.Module, Any], Any], batch: Any, 
 
 
 def prepare(model: nn.Module, precision: str) -> None:
-    """Lays the weights out for the arithmetic: bfloat16 convolutions are fast only with channels_last."""
-    if precision == "bfloat16":
+    """Lays the weights out for the arithmetic."""
+    if precision != "float32":
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def _remembered(path: Any) -> dict[str, str]:
     try:
         known = json.loads(path.read_text(encoding="utf-8"))
-        return {key: value for key, value in known.items() if value in ("float32", "bfloat16")}
+        return {key: value for key, value in known.items() if value in KINDS}
     except (OSError, ValueError, AttributeError):
         return {}
 
@@ -70,7 +74,7 @@ def _seconds(model: nn.Module, loss: Any, batch: Any, device: torch.device, prec
     """The shortest of a few forward and backward passes of a copy of the model."""
     trial = copy.deepcopy(model).train()
     prepare(trial, precision)
-    best = math.inf
+    best = float("inf")
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         for _ in range(REPEATS):
             begun = time.perf_counter()
