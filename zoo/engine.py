@@ -199,7 +199,7 @@ class _Fit:
     def _log_step(self, figures: dict[str, Tensor], epoch: int, every: int) -> None:
         step = self.state.step
         values: dict[str, float] = {}
-        if step % every == 0:
+        if step % every == 0 and self.per_epoch > 1:  # else the line of the epoch says it all
             values = {name: value.item() for name, value in figures.items()}
             self._require_finite(values["loss"])
             values["lr"] = self.state.optimizer.param_groups[0]["lr"]
