@@ -67,7 +67,7 @@ def figures_by_length(results: dict[str, Any], title: str) -> Figure:
         above.plot(lengths, [row[name] for row in rows], marker=".", label=f"{name} {results[name]:.2%}")
     above.set_ylim(-0.02, 1.02)
     above.set_ylabel("share")
-    above.legend(frameon=False)
+    above.legend(frameon=False, loc="lower left")
     below.bar(lengths, [row["n"] for row in rows], color="tab:gray")
     below.set_ylabel("sentences")
     below.set_xlabel("words in a sentence")

@@ -36,7 +36,7 @@ def check(ctx: click.Context, paths: tuple[Path, ...], as_json: bool) -> None:
 )
 @click.argument("run")
 @click.argument("others", nargs=-1, metavar="[OTHER_SEED]...")
-@click.option("--tag", required=True, help="What the weights are published as: model:tag.")
+@click.option("--tag", required=True, help="TAG of model:TAG, which the weights are published as.")
 @click.option("--source", required=True, help="Where they will lie: package:NAME/file, https://..., file:/...")
 @click.option("--default", is_flag=True, help="Take this tag where none is named.")
 @click.option("--license", default="Apache-2.0", show_default=True, help="An SPDX identifier.")
