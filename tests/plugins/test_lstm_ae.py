@@ -101,7 +101,9 @@ def test_the_memory_reads_words_in_their_places_before_it_has_learned_anything()
         nn.init.zeros_(part.weight)
         nn.init.zeros_(part.bias)
     tokens, lengths = some(100, 9, words=200)
-    guess = network(tokens, lengths)[0].argmax(2)
+    logits, latent = network(tokens, lengths)
+    guess = logits.argmax(2)
+    assert torch.equal(evaluation.say(network, latent, 4), guess[:, :4]), "word by word, it goes on to the next place"
     real = tokens != PAD
     assert (guess == tokens)[real].float().mean() > 0.99
     first = tokens[:, :1].expand_as(tokens)
