@@ -107,12 +107,11 @@ class _Product(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         matrix: Sparse = ctx.matrix
-        if matrix.transposed is None:
-            return _multiply(matrix.csr, gradient), None
-        starts, columns, order = matrix.transposed
-        return _multiply(
-            _csr(starts, columns, matrix.values.index_select(0, order), len(matrix.starts) - 1), gradient
-        ), None
+        csr = matrix.csr
+        if matrix.transposed is not None:
+            starts, columns, order = matrix.transposed
+            csr = _csr(starts, columns, matrix.values.index_select(0, order), matrix.shape[0])
+        return _multiply(csr, gradient), None
 
 
 def _multiply(csr: Tensor, dense: Tensor) -> Tensor:

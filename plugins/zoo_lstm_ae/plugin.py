@@ -51,10 +51,9 @@ class Config(zoo.Config):
     def check(self) -> None:
         """Refuses latents that cannot be turned in pairs."""
         if self.latent_dim % 2:
-            near = self.latent_dim + 1
             raise zoo.ConfigError(
                 f"latent_dim = {self.latent_dim}: expected an even number: places turn the latents in pairs. "
-                f"Next: --set latent_dim={near}"
+                f"Next: --set latent_dim={self.latent_dim + 1}"
             )
 
 
