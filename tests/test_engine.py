@@ -200,6 +200,15 @@ def test_running_out_of_memory_is_an_error_with_advice(tmp_path: Path) -> None:
         zoo.fit(toy_run(tmp_path), loss, toy_batches())
 
 
+def test_an_epoch_of_one_step_is_logged_once_and_heard_as_a_step_too(tmp_path: Path) -> None:
+    run, heard = toy_run(tmp_path, epochs=3), list[zoo.Event]()
+    run.listeners.append(heard.append)
+    zoo.fit(run, toy_loss, toy_batches(48))
+    lines = [json.loads(line)["kind"] for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert lines == ["epoch"] * 3
+    assert [set(event.values) >= {"loss", "lr"} for event in heard if event.kind == "step"] == [True] * 3
+
+
 def test_arithmetic_that_this_machine_lacks_is_an_error_with_advice(tmp_path: Path) -> None:
     def loss(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
         logits = model(batch[0])

@@ -199,11 +199,12 @@ class _Fit:
     def _log_step(self, figures: dict[str, Tensor], epoch: int, every: int) -> None:
         step = self.state.step
         values: dict[str, float] = {}
-        if step % every == 0 and self.per_epoch > 1:  # else the line of the epoch says it all
+        if step % every == 0:
             values = {name: value.item() for name, value in figures.items()}
             self._require_finite(values["loss"])
             values["lr"] = self.state.optimizer.param_groups[0]["lr"]
-            self.run.log({"kind": "step", "epoch": epoch + 1, "step": step, **values})
+            if self.per_epoch > 1:  # else the epoch's line says it
+                self.run.log({"kind": "step", "epoch": epoch + 1, "step": step, **values})
         self._emit("step", epoch, values)
 
     def _pause(self) -> None:
