@@ -6,9 +6,7 @@ in PyG's `Data`; a matrix of edges has a row for each target, so that its produc
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
 from typing import Any
 
 import torch
@@ -54,11 +52,6 @@ class Sparse:
         """Where it lies."""
         return self.values.device
 
-    @cached_property
-    def csr(self) -> Tensor:
-        """The same as torch has it, made once for all products."""
-        return _csr(self.starts, self.columns, self.values, self.width)
-
     def __matmul__(self, dense: Tensor) -> Tensor:
         """The product with (M, H), (N, H), in the precision of the values."""
         product: Tensor = _Product.apply(dense.to(self.values.dtype), self)  # type: ignore[no-untyped-call]
@@ -102,35 +95,24 @@ class _Product(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, dense: Tensor, matrix: Sparse) -> Tensor:
         ctx.matrix = matrix
-        return _multiply(matrix.csr, dense)
+        return _multiply(matrix.starts, matrix.columns, matrix.values, dense.detach())
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         matrix: Sparse = ctx.matrix
-        csr = matrix.csr
-        if matrix.transposed is not None:
-            starts, columns, order = matrix.transposed
-            csr = _csr(starts, columns, matrix.values.index_select(0, order), matrix.shape[0])
-        return _multiply(csr, gradient), None
+        if matrix.transposed is None:
+            return _multiply(matrix.starts, matrix.columns, matrix.values, gradient), None
+        starts, columns, order = matrix.transposed
+        return _multiply(starts, columns, matrix.values.index_select(0, order), gradient), None
 
 
-def _multiply(csr: Tensor, dense: Tensor) -> Tensor:
-    if not csr.values().numel() or not dense.shape[1]:  # MKL refuses a matrix without entries
-        return dense.new_zeros(csr.shape[0], dense.shape[1])
-    return csr @ dense.contiguous()
-
-
-def _csr(starts: Tensor, columns: Tensor, values: Tensor, width: int) -> Tensor:
-    _hush()
-    return torch.sparse_csr_tensor(starts, columns, values, (len(starts) - 1, width), check_invariants=False)
-
-
-@cache
-def _hush() -> None:
-    """torch says once in each process that CSR is in beta."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        torch.sparse_csr_tensor(torch.zeros(2).int(), torch.zeros(0).int(), torch.zeros(0), (1, 1))
+def _multiply(starts: Tensor, columns: Tensor, values: Tensor, dense: Tensor) -> Tensor:
+    """Each row is a weighted sum of rows of `dense`: what torch calls a bag of embeddings, and does faster than CSR."""
+    if not len(starts) - 1 or not dense.shape[1]:
+        return dense.new_zeros(len(starts) - 1, dense.shape[1])
+    return F.embedding_bag(
+        columns, dense.contiguous(), starts, mode="sum", per_sample_weights=values, include_last_offset=True
+    )
 
 
 @dataclass(frozen=True)
@@ -242,7 +224,8 @@ def _kept(like: Tensor, probability: float) -> Tensor:
     """
     words = torch.empty(-(-like.numel() // 4), dtype=torch.int64, device=like.device).random_(-(2**63), None)
     bits = words.view(torch.int16)[: like.numel()].view(like.shape)
-    return (bits >= round(probability * 2**16) - 2**15).to(like.dtype).mul_(1 / (1 - probability))
+    kept = torch.empty_like(like, requires_grad=False)
+    return torch.ge(bits, round(probability * 2**16) - 2**15, out=kept).mul_(1 / (1 - probability))
 
 
 DEGREE_CODE = 13
