@@ -52,9 +52,9 @@ def loss(run: Run) -> Callable[[nn.Module, GraphBatch], dict[str, Tensor]]:
     def of(model: nn.Module, batch: GraphBatch) -> dict[str, Tensor]:
         graph, index, label = batch
         draws: list[Tensor] = [model.classify(graph).float() for _ in range(config.draws)]  # type: ignore[operator]
-        smooth = config.label_smoothing
-        total = sum(F.cross_entropy(draw[index], label, label_smoothing=smooth) for draw in draws) / len(draws)
-        right = (draws[0].detach()[index].argmax(1) == label).float().mean()
+        chosen, smooth = [draw.index_select(0, index) for draw in draws], config.label_smoothing
+        total = sum(F.cross_entropy(logits, label, label_smoothing=smooth) for logits in chosen) / len(draws)
+        right = (chosen[0].detach().argmax(1) == label).float().mean()
         if config.consistency and config.draws > 1:
             logs = [draw.log_softmax(1) for draw in draws]
             with torch.no_grad():

@@ -74,9 +74,7 @@ class GCN(GraphNet):
 
     def penalty(self) -> Tensor:
         """Half the squared norm of the weights, by `l2` and for the last layer by `l2_last` (the paper: 0)."""
-        *first, last = [layer.weight for layer in self.layers]
-        config = self.config
-        total = config.l2_last * last.square().sum()  # type: ignore[operator]
-        for weight in first:
-            total = total + config.l2 * weight.square().sum()  # type: ignore[operator]
-        return total / 2
+        rates = [self.config.l2] * (len(self.layers) - 1) + [self.config.l2_last]
+        weights: list[Tensor] = [layer.weight for layer in self.layers]  # type: ignore[misc]
+        squares = [rate * weight.square().sum() for rate, weight in zip(rates, weights, strict=True) if rate]
+        return sum(squares, weights[0].new_zeros(())) / 2
