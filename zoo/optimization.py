@@ -13,11 +13,13 @@ from zoo.config import Config
 def optimizer(model: nn.Module, config: Config) -> torch.optim.Optimizer:
     """The optimizer that a config asks for; weight decay spares biases and norms, which have one axis."""
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    decayed = [p for p in parameters if p.ndim > 1 and config.weight_decay]
+    spared = [p for p in parameters if p.ndim <= 1 or not config.weight_decay]  # all, where none decays: one group
     groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+        {"params": group, "weight_decay": decay}
+        for group, decay in ((decayed, config.weight_decay), (spared, 0.0))
+        if group
     ]
-    groups = [group for group in groups if group["params"]]
     fused = all(parameter.device.type in ("cpu", "cuda") for parameter in parameters)
     if config.optimizer == "sgd":
         return torch.optim.SGD(

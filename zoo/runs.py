@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import filelock
 
@@ -117,16 +117,25 @@ class Run:
                     log.warning(message)
 
     def log(self, line: Mapping[str, Any]) -> None:
-        """Appends a line to metrics.jsonl."""
+        """Appends a line to metrics.jsonl; it is handed to the system at once."""
         if self.primary:
             try:
-                with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(files.finite(dict(line))) + "\n")
+                self._log.write(json.dumps(files.finite(dict(line))) + "\n")
             except OSError as error:
                 raise RunError(f"cannot write {self.folder / 'metrics.jsonl'}: {error.strerror}.") from error
 
+    @cached_property
+    def _log(self) -> TextIO:
+        return (self.folder / "metrics.jsonl").open("a", encoding="utf-8", buffering=1)
+
+    def close_log(self) -> None:
+        """Closes metrics.jsonl; the next line opens it again."""
+        if file := self.__dict__.pop("_log", None):
+            file.close()
+
     def cut_log(self, step: int) -> None:
         """Drops what was logged after a step, and a last line that was cut short."""
+        self.close_log()
         if self.primary:
             kept = [line for line in read_log(self.folder) if line["step"] <= step]
             files.write(self.folder / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in kept))
