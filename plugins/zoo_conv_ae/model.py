@@ -17,14 +17,14 @@ from zoo.images import prepare
 if TYPE_CHECKING:
     from zoo_conv_ae.plugin import Config
 
-EVALUATION_BATCH = 250
+EVALUATION_BATCH = 100
 DRAFT = 0.01
 LOOKS_IN_TRAINING = 3
 """At most, of which the last is learned from; what is learned there serves further looks too."""
-LOOKED_AT = 1000
-"""Images by which the looks are told apart."""
-PROBED = 10_000
-"""Training images whose latents the linear probe is fitted to."""
+POINTS = 1_000
+"""Latents in the picture of them."""
+PROBED = 1_500
+"""Training images whose latents the linear probe is fitted to; all, where all the time may be taken."""
 
 
 class ConvAutoencoder(nn.Module):
@@ -100,60 +100,67 @@ def loss(model: nn.Module, batch: tuple[Tensor]) -> dict[str, Tensor]:
     return {"loss": mse + DRAFT * missed, "mse": mse, "draft": missed}
 
 
-def codes(run: zoo.Run, images: Tensor) -> tuple[Tensor, Tensor]:
-    """(squared error of each image, (N,), a mean over its pixels; latents (N, D)), from bytes (N, C, H, W)."""
+def looks(run: zoo.Run, images: Tensor) -> tuple[Tensor, Tensor]:
+    """(squared error of each image, a mean over its pixels, after no look, one, ..., (N, looks + 1); latents (N, D)).
 
-    def measure(model: nn.Module, batch: tuple[Tensor]) -> dict[str, Tensor]:
-        reconstruction, latent = model(batch[0])
-        return {"error": (reconstruction - batch[0]).square().flatten(1).mean(1), "latent": latent}
+    `images` are bytes, (N, C, H, W).
+    """
 
-    batches = zoo.Batches(images, batch_size=EVALUATION_BATCH, transform=layers.pixels, shuffle=False)
-    found = zoo.score(run, measure, batches)
-    return found["error"], found["latent"]
+    def measure(network: Any, batch: tuple[Tensor]) -> dict[str, Tensor]:
+        (image,) = batch
+        latent = network.draft(image).float()
+        seen = [network.decode(latent)]
+        for _ in range(network.looks):
+            latent = network.look(image, latent, seen[-1])
+            seen.append(network.decode(latent))
+        errors = [(each - image).square().flatten(1).mean(1) for each in seen]
+        return {"error": torch.stack(errors, 1), "latent": latent}
+
+    found = zoo.score(run, measure, _batches(images))
+    return found["error"].double(), found["latent"]
+
+
+def latents(run: zoo.Run, images: Tensor) -> Tensor:
+    """(N, D), from bytes (N, C, H, W)."""
+
+    def measure(network: Any, batch: tuple[Tensor]) -> dict[str, Tensor]:
+        return {"latent": network.encode(batch[0])}
+
+    return zoo.score(run, measure, _batches(images))["latent"]
 
 
 def mse(run: zoo.Run, images: Tensor) -> float:
     """Mean squared error of a pixel in [0, 1], over all images."""
-    return codes(run, images)[0].double().mean().item()
+    return looks(run, images)[0][:, -1].mean().item()
 
 
 def figures(run: zoo.Run) -> dict[str, Any]:
-    """The metrics, and the error of each class."""
+    """The metrics, the error of each class, and some latents in two dimensions (principal components)."""
     train, train_labels = run.data.split("train")
     images, labels = run.data.split(run.split)
     run.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # a third faster in float32
-    error, latent = codes(run, images)
-    error = error.double()
-    linear = Components.of(layers.pixels(train)[0], run.config.latent_dim)
+    errors, latent = looks(run, images)
+    error = errors[:, -1]
+    probed = len(train) if run.full else min(PROBED, len(train))
+    linear, plane = Components.of(layers.pixels(train)[0], run.config.latent_dim), Components.of(latent, 2)
     plain = layers.pixels(images)[0].double()
     return {
         "mse": error.mean().item(),
-        "mse_by_looks": by_looks(run, images[:LOOKED_AT]),
+        "mse_by_looks": errors.mean(0).tolist(),
         "pca_mse": (linear.reconstruct(plain) - plain).square().mean().item(),
-        "probe_accuracy": probe(codes(run, train[:PROBED])[1], train_labels[:PROBED], latent, labels),
+        "probe_accuracy": probe(latents(run, train[:probed]), train_labels[:probed], latent, labels),
+        "probe_fitted_to": {"training_images": probed},
+        "embedding": {
+            "points": plane.project(latent[:POINTS]).tolist(),
+            "shares": list(plane.shares),
+            "label": labels[:POINTS].tolist(),
+        },
         "per_class": [
             {"class": name, "n": int((labels == k).sum()), "mse": error[labels == k].mean().item()}
             for k, name in enumerate(run.data.info.classes)
             if (labels == k).any()
         ],
     }
-
-
-def by_looks(run: zoo.Run, images: Tensor) -> list[float]:
-    """Mean squared error after no look, one, and so on."""
-
-    def measure(network: Any, batch: tuple[Tensor]) -> dict[str, Tensor]:
-        (image,) = batch
-        latent = network.draft(image)
-        seen = [network.decode(latent)]
-        for _ in range(network.looks):
-            latent = network.look(image, latent, seen[-1])
-            seen.append(network.decode(latent))
-        return {"error": torch.stack([(each - image).square().flatten(1).mean(1) for each in seen], 1)}
-
-    batches = zoo.Batches(images, batch_size=EVALUATION_BATCH, transform=layers.pixels, shuffle=False)
-    found: list[float] = zoo.score(run, measure, batches)["error"].double().mean(0).tolist()
-    return found
 
 
 def probe(train: Tensor, train_labels: Tensor, test: Tensor, test_labels: Tensor) -> float:
@@ -183,3 +190,7 @@ def reconstruct(run: zoo.Run, paths: Sequence[str]) -> list[dict[str, Any]]:
         text = f"mse {error:.5f}{note}"
         results.append({"input": path, "text": text, "mse": error, "latent": code.tolist(), "image": after})
     return results
+
+
+def _batches(images: Tensor) -> zoo.Batches:
+    return zoo.Batches(images, batch_size=EVALUATION_BATCH, transform=layers.pixels, shuffle=False)

@@ -8,13 +8,9 @@ import torch
 
 import zoo
 from zoo import layers, pictures
-from zoo.components import Components
-from zoo_conv_ae.model import codes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-POINTS = 1000
 
 
 def draw(run: zoo.Run, results: dict[str, Any]) -> dict[str, Figure]:
@@ -26,14 +22,14 @@ def draw(run: zoo.Run, results: dict[str, Any]) -> dict[str, Figure]:
     with torch.inference_mode():
         made = run.model.cpu()(shown)[0]
     about = f"{run.spec.name} on {run.data.info.name} ({run.split}), {run.config.latent_dim} latent numbers"
-    latent = codes(run, images[:POINTS])[1]
-    axes = Components.of(latent, 2)
+    plane = results["embedding"]
+    points, label = torch.tensor(plane["points"]), torch.tensor(plane["label"])
     names = [classes[int(labels[index])] for index in firsts]
     return {
         f"reconstructions-{run.split}": pictures.rows(
             [shown, made], ["original", "reconstruction"], names, f"{about}: mse {results['mse']:.5f}"
         ),
         f"latents-{run.split}": pictures.scatter(
-            axes.project(latent), labels[:POINTS], classes, axes.shares, f"{about}: principal components"
+            points, label, classes, plane["shares"], f"{about}: principal components"
         ),
     }

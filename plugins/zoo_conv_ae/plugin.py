@@ -51,7 +51,7 @@ def zoo_model() -> zoo.ModelSpec:
             zoo.Metric(
                 "probe_accuracy",
                 "max",
-                "share of latents that a logistic regression on 10,000 training images' tells",
+                "share of latents whose class a logistic regression on those of 1,500 training images tells",
             ),
         ),
     )
