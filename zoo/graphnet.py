@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from zoo import graphs
-from zoo.graphs import Graph, Sparse
+from zoo.graphs import Graph
+from zoo.sparse import Sparse
 
 
 class GraphNet(nn.Module, ABC):

@@ -19,7 +19,8 @@ from zoo.batches import Batches
 from zoo.environment import rank_and_world
 from zoo.errors import ConfigError
 from zoo.graphnet import GraphNet
-from zoo.graphs import Graph, Sparse, ranges, with_loops
+from zoo.graphs import Graph, with_loops
+from zoo.sparse import Sparse, ranges
 
 
 @dataclass(frozen=True)

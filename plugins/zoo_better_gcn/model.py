@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from zoo import graphs
 from zoo.graphnet import GraphNet
 from zoo.graphs import Graph
+from zoo.sparse import Matrix
 
 if TYPE_CHECKING:
     from zoo_better_gcn.plugin import Config
@@ -48,7 +49,7 @@ class Layer(nn.Module):
         self.gate = nn.Parameter(torch.full((channels,), config.gate))
         self.self_weight, self.dropout = config.self_weight, config.dropout
 
-    def forward(self, x: Tensor, symmetric: graphs.Matrix, damped: graphs.Matrix) -> Tensor:
+    def forward(self, x: Tensor, symmetric: Matrix, damped: Matrix) -> Tensor:
         """The next features of each node."""
         hidden = graphs.dropout(self.bend(x), self.dropout, self.training)
         own, neighbours = self.both(hidden).chunk(2, 1)

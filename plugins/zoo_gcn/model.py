@@ -14,7 +14,8 @@ from torch.nn import functional as F
 
 from zoo import graphs
 from zoo.graphnet import GraphNet
-from zoo.graphs import Graph, Matrix, Sparse
+from zoo.graphs import Graph
+from zoo.sparse import Matrix, Sparse
 
 if TYPE_CHECKING:
     from zoo_gcn.plugin import Config
