@@ -24,7 +24,7 @@ from zoo_cnn_mnist import model as science
 from zoo_cnn_mnist.plugin import Config
 
 import zoo
-from zoo import datasets, engine, registry
+from zoo import datasets, generators, registry
 from zoo.loading import build
 from zoo.runs import Run
 
@@ -99,7 +99,7 @@ def main() -> None:
     seconds: dict[str, list[float]] = {"engine": [], "plain": []}
     for number in range(-1, arguments.rounds):  # the first pair warms up and is not counted
         for kind in ("engine", "plain") if number % 2 else ("plain", "engine"):
-            engine.seed_everything(0)
+            generators.seed_everything(0)
             net = build(plugin, config, data.info).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
             if kind == "engine":
                 took = engine_loop(net, images, labels, config, data.info)

@@ -24,7 +24,7 @@ from torch.nn import functional as F
 from torch_geometric.nn import GCNConv
 
 import zoo
-from zoo import datasets, engine, graphtasks, registry
+from zoo import datasets, generators, graphtasks, registry
 from zoo.graphs import row_normalised
 from zoo.graphsets import Split
 from zoo.loading import build
@@ -77,7 +77,7 @@ def zoo_seconds(data: datasets.Dataset, epochs: int) -> float:
     _, config, _ = resolve(plugin, "cora", "paper", {"epochs": epochs})
     with tempfile.TemporaryDirectory() as folder:
         run = Run(plugin.spec, config, data.info, folder=Path(folder), load_data=lambda: data)
-        engine.seed_everything(0)
+        generators.seed_everything(0)
         run.model = build(plugin, config, data.info)
         begun = time.perf_counter()
         graphtasks.train(run)

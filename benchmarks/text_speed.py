@@ -26,7 +26,7 @@ from zoo_lstm_ae import model as science
 from zoo_lstm_ae.vocabulary import PAD, Vocabulary
 
 import zoo
-from zoo import datasets, engine, optimization, registry
+from zoo import datasets, generators, optimization, registry
 from zoo.datasets import text
 from zoo.loading import build
 from zoo.runs import Run
@@ -102,7 +102,7 @@ def main() -> None:
     found: dict[str, list[float]] = {"ours": [], "straight": []}
     for number in range(arguments.rounds):
         for kind in ("ours", "straight") if number % 2 else ("straight", "ours"):
-            engine.seed_everything(0)
+            generators.seed_everything(0)
             run = Run(plugin.spec, config, data.info)
             run.model = build(plugin, config, data.info)
             measure = ours if kind == "ours" else straight

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import random
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from zoo import checkpoint
+from zoo import checkpoint, generators
 from zoo.errors import RunError, TrainingError
 
 CPU = torch.device("cpu")
@@ -25,7 +23,7 @@ def state(step: int) -> checkpoint.State:
 
 
 def save(folder: Path, at: checkpoint.State) -> Path:
-    stacked = {name: tensor[None] for name, tensor in checkpoint.get_random_state(CPU).items()}
+    stacked = {name: tensor[None] for name, tensor in generators.get_random_state(CPU).items()}
     return checkpoint.save(folder, at, stacked, {"note": "x"})
 
 
@@ -76,16 +74,3 @@ def test_moments_take_the_layout_of_their_weights(tmp_path: Path) -> None:
     step(whole, 2)
     step(resumed, 2)
     assert torch.equal(whole.model.weight, resumed.model.weight)  # type: ignore[arg-type]
-
-
-def test_every_generator_goes_on_where_it_was() -> None:
-    random.gauss(0, 1)
-    np.random.randn()  # both keep a second number back, which is state too
-    kept = checkpoint.get_random_state(CPU)
-
-    def draw() -> tuple[float, ...]:
-        return (random.gauss(0, 1), random.random(), float(np.random.randn()), float(torch.randn(1)))
-
-    first = [draw() for _ in range(3)]
-    checkpoint.set_random_state(kept, CPU)
-    assert [draw() for _ in range(3)] == first

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 import zoo
-from zoo import checkpoint, engine, optimization, runs, weights
+from zoo import checkpoint, generators, optimization, runs, weights
 from zoo.config import Config
 from zoo.errors import ConfigError, InterruptedRunError, RunError, TrainingError
 from zoo.runs import Run
@@ -52,7 +52,7 @@ def toy_loss(model: nn.Module, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor
 def toy_run(folder: Path, resuming: bool = False, **values: Any) -> Run:
     run = Run(SPEC, Recipe(**values), zoo.DatasetInfo("toy", (5,)), folder=folder, resuming=resuming)
     folder.mkdir(parents=True, exist_ok=True)
-    engine.seed_everything(0)
+    generators.seed_everything(0)
     run.model = nn.Sequential(nn.Linear(5, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.3), nn.Linear(16, 3))
     return run
 
@@ -114,14 +114,14 @@ MUTATIONS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "schedule": lambda patch: patch.setattr(
         torch.optim.lr_scheduler.OneCycleLR, "load_state_dict", lambda s, state: None
     ),
-    "random": lambda patch: patch.setattr(checkpoint, "set_random_state", lambda state, device: None),
+    "random": lambda patch: patch.setattr(generators, "set_random_state", lambda state, device: None),
     "torch": lambda patch: patch.setattr(torch, "set_rng_state", lambda state: None),
     "numpy": lambda patch: patch.setattr(np.random, "set_state", lambda state: None),
     "python": lambda patch: patch.setattr(random, "setstate", lambda state: None),
     "average": lambda patch: patch.setattr(
         checkpoint, "_under", lambda p, t, old=checkpoint._under: old("model." if p == "average." else p, t)
     ),
-    "order": lambda patch: patch.setattr(engine, "_mix", lambda seed, epoch: seed + 99),
+    "order": lambda patch: patch.setattr(generators, "mix", lambda seed, epoch: seed + 99),
 }
 
 

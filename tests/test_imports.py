@@ -30,7 +30,7 @@ OWNERS = {
     "torch_geometric": {"zoo/datasets/graphs.py"},
 }
 LAYERS = [
-    {"errors", "environment", "progress"},
+    {"errors", "environment", "progress", "generators", "sparse"},
     {"config", "files", "shapes", "addresses", "layers", "components", "pictures", "graphs", "classification"},
     {"spec", "entries", "download", "storage", "images", "graphfiles", "graphnet"},
     {"datasets", "weights", "batches", "processes", "examine", "optimization", "signals", "hub"},

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -111,42 +108,6 @@ def restore(state: State, tensors: Mapping[str, Tensor], facts: Mapping[str, Any
 def random_state_of(tensors: Mapping[str, Tensor], rank: int) -> dict[str, Tensor]:
     """The random state that a checkpoint holds for one process."""
     return {name: stacked[rank] for name, stacked in _under("random.", tensors).items()}
-
-
-def get_random_state(device: torch.device) -> dict[str, Tensor]:
-    """The state of every global generator of this process as tensors of fixed shape."""
-    _, words, python_gauss = random.getstate()
-    _, keys, position, has_gauss, gauss = np.random.get_state()
-    state = {
-        "torch": torch.get_rng_state(),
-        "python": torch.tensor(words),
-        "numpy": torch.from_numpy(np.append(keys, [position, has_gauss]).astype(np.int64)),
-        "gauss": torch.tensor([float("nan") if python_gauss is None else python_gauss, gauss], dtype=torch.float64),
-    }
-    if device.type == "cuda":
-        state["cuda"] = torch.cuda.get_rng_state(device)
-    return state
-
-
-def set_random_state(state: Mapping[str, Tensor], device: torch.device) -> None:
-    """Puts back what `get_random_state` returned."""
-    python_gauss, gauss = state["gauss"].tolist()
-    words = state["numpy"].tolist()
-    torch.set_rng_state(state["torch"])
-    random.setstate((3, tuple(state["python"].tolist()), None if python_gauss != python_gauss else python_gauss))
-    np.random.set_state(("MT19937", np.array(words[:-2], dtype=np.uint32), words[-2], words[-1], gauss))
-    if device.type == "cuda" and "cuda" in state:
-        torch.cuda.set_rng_state(state["cuda"], device)
-
-
-@contextlib.contextmanager
-def kept_random_state(device: torch.device) -> Iterator[None]:
-    """Leaves every global generator as it was before the block."""
-    python, numpy = random.getstate(), np.random.get_state()
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        yield
-    random.setstate(python)
-    np.random.set_state(numpy)
 
 
 def _flatten(state: State) -> tuple[list[dict[str, Any]], dict[str, Tensor]]:

@@ -11,18 +11,15 @@ from __future__ import annotations
 
 import copy
 import math
-import os
-import random
 import signal
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from zoo import checkpoint, optimization, precision
+from zoo import checkpoint, generators, optimization, precision
 from zoo.batches import Batches
 from zoo.config import Config
 from zoo.errors import InterruptedRunError, RunError, TrainingError
@@ -74,17 +71,6 @@ def score(run: Run, measure: Callable[[nn.Module, Any], dict[str, Tensor]], batc
     return {name: torch.cat([part[name].cpu() for part in found]) for name in found[0]}
 
 
-def seed_everything(seed: int, deterministic: bool = False) -> None:
-    """Seeds torch, numpy and Python; `deterministic` also asks torch for algorithms that never vary on GPUs."""
-    torch.manual_seed(seed)
-    np.random.seed(seed % 2**32)
-    random.seed(seed)
-    if deterministic:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS refuses to be deterministic
-        torch.use_deterministic_algorithms(True)
-        torch.backends.cudnn.benchmark = False
-
-
 class _Objective(nn.Module):
     """Model and loss as one module, so that data parallelism sees a single forward pass."""
 
@@ -117,7 +103,7 @@ class _Fit:
         self.batches = batches.to(self.device)
         self.per_epoch = len(batches)
         self.steps = self.per_epoch * self.config.epochs
-        seed_everything(run.seed + 1_000_003 * processes.rank, run.deterministic)
+        generators.seed_everything(run.seed + 1_000_003 * processes.rank, run.deterministic)
         optimizer = optimization.optimizer(self.model, self.config)
         average = copy.deepcopy(self.model).eval().requires_grad_(False) if self.config.ema_decay else None
         self.state = checkpoint.State(
@@ -158,7 +144,7 @@ class _Fit:
         begun = time.monotonic()
         done = self.state.step - epoch * self.per_epoch
         every = max(1, self.steps // LOGGED_STEPS)
-        plan = self.batches.plan(torch.Generator().manual_seed(_mix(self.run.seed, epoch)))
+        plan = self.batches.plan(torch.Generator().manual_seed(generators.mix(self.run.seed, epoch)))
         self.model.train()
         for index in plan[done:]:
             share = index[self.processes.rank :: self.processes.world]
@@ -232,7 +218,7 @@ class _Fit:
             )
 
     def _save(self) -> None:
-        random_state = self.processes.stack(checkpoint.get_random_state(self.device))
+        random_state = self.processes.stack(generators.get_random_state(self.device))
         if self.run.primary:
             try:
                 checkpoint.save(self.run.checkpoints, self.state, random_state, self.facts)
@@ -252,7 +238,7 @@ class _Fit:
         precision.prepare(self.model, facts["precision"])  # optimizer moments take the layout of their weights
         checkpoint.restore(self.state, tensors, facts)
         self.state.sums = {name: value.to(self.device) for name, value in self.state.sums.items()}
-        checkpoint.set_random_state(checkpoint.random_state_of(tensors, self.processes.rank), self.device)
+        generators.set_random_state(checkpoint.random_state_of(tensors, self.processes.rank), self.device)
         self.run.cut_log(self.state.step)
 
     def _precision(self, loss: Loss) -> str:
@@ -262,17 +248,17 @@ class _Fit:
         if self.run.primary:
             index = self.batches.plan(torch.Generator().manual_seed(0))[0]
             share = index[self.processes.rank :: self.processes.world]
-            kept = checkpoint.get_random_state(self.device)
+            kept = generators.get_random_state(self.device)
             batch = self.batches.take(share.to(self.device))
             chosen = precision.choose(self.model, loss, batch, self.device)
-            checkpoint.set_random_state(kept, self.device)
+            generators.set_random_state(kept, self.device)
         return precision.KINDS[int(self.processes.first(torch.tensor(precision.KINDS.index(chosen))).item())]
 
     def _validate(self) -> Mapping[str, Any]:
         if self.validate is None or not self.run.primary:
             return {}
         self.run.model = self.state.average or self.model
-        with checkpoint.kept_random_state(self.device):
+        with generators.kept_random_state(self.device):
             values = self.validate()
         self.run.model = self.model
         return values
@@ -297,8 +283,3 @@ class _Fit:
     def _emit(self, kind: str, epoch: int = 0, values: Mapping[str, Any] | None = None, message: str = "") -> None:
         event = Event(kind, self.state.step, self.steps, epoch + 1, self.config.epochs, values or {}, message)
         self.run.emit(event)
-
-
-def _mix(seed: int, epoch: int) -> int:
-    """One number for each (seed, epoch)."""
-    return (seed * 0x9E3779B97F4A7C15 + epoch * 0xBF58476D1CE4E5B9) % 2**63

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from zoo import config as configs
-from zoo import datasets, engine, evaluation, examine, listing, registry, report, runs, shapes, weights
+from zoo import datasets, evaluation, examine, generators, listing, registry, report, runs, shapes, weights
 from zoo.catalog import read_toml
 from zoo.errors import ConfigError, InterruptedRunError, PluginError, RunError, UnknownNameError
 from zoo.loading import OUT, build, describe_weights, resolve_device
@@ -141,7 +141,7 @@ def _begin(
     device = resolve_device(device)
     data = datasets.load(name)
     run = Run(plugin.spec, resolved, data.info, device, seed, deterministic=deterministic, load_data=lambda: data)
-    engine.seed_everything(seed, deterministic)
+    generators.seed_everything(seed, deterministic)
     run.model = build(plugin, resolved, data.info)
     if run.primary:
         run.folder = runs.create(out, plugin.spec.name, name, seed)
@@ -173,7 +173,7 @@ def _reopen(
     was_config = plugin.spec.config(**kept["config"])
     run = Run(plugin.spec, was_config, info, resolve_device(record["device"]), record["seed"], load_data=lambda: data)
     run.folder, run.resuming, run.deterministic = folder, True, record["deterministic"]
-    engine.seed_everything(run.seed, run.deterministic)
+    generators.seed_everything(run.seed, run.deterministic)
     run.model = build(plugin, was_config, info)
     return plugin, run
 

@@ -23,7 +23,7 @@ from zoo_gcn import plugin as plain
 from zoo_gcn.model import GCN, Convolution
 
 import zoo
-from zoo import datasets, engine, graphs, graphtasks, registry, weights
+from zoo import datasets, generators, graphs, graphtasks, registry, weights
 from zoo.errors import InterruptedRunError
 from zoo.loading import build
 from zoo.runs import Run
@@ -145,7 +145,7 @@ def karate(folder: Path, stop_at: int = 0, resuming: bool = False) -> dict[str, 
     loaded, plugin = datasets.load("karate"), registry.load("gcn")
     run = Run(plugin.spec, plain.Config(epochs=9), loaded.info, folder=folder, load_data=lambda: loaded)
     run.resuming = resuming
-    engine.seed_everything(0)
+    generators.seed_everything(0)
     run.model = build(plugin, run.config, loaded.info)
 
     def stop(event: zoo.Event) -> None:
