@@ -21,7 +21,7 @@ def test_a_re_run_gives_what_is_claimed(identity: str, json_of: Callable[..., An
     entry = ENTRIES[identity]
     if not datasets.spec(entry.dataset).present:
         pytest.skip(f"needs the data set {entry.dataset}: set ZOO_DATA, or run: zoo data fetch {entry.dataset}")
-    found = json_of("evaluate", identity, OMP_NUM_THREADS="2")
+    found = json_of("evaluate", identity)
     assert found["agrees"] is True
     assert found["claims"].keys() == entry.metrics.keys()
     assert (found["tag"], found["dataset"]) == (entry.tag, entry.dataset)

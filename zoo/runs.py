@@ -135,7 +135,6 @@ class Run:
 
     def cut_log(self, step: int) -> None:
         """Drops what was logged after a step, and a last line that was cut short."""
-        self.close_log()
         if self.primary:
             kept = [line for line in read_log(self.folder) if line["step"] <= step]
             files.write(self.folder / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in kept))
