@@ -73,7 +73,7 @@ def zoo_model() -> zoo.ModelSpec:
         paper="LeCun, Bottou, Bengio, Haffner: Gradient-based learning applied to document recognition, 1998",
         config=Config,
         datasets=("mnist", "digits"),
-        recipes={"digits": {"epochs": 30, "batch_size": 64, "lr": 4e-3, "ema_decay": 0.98}},
+        recipes={"digits": {"epochs": 20, "batch_size": 32, "lr": 3e-3, "ema_decay": 0.98}},
         metrics=(
             zoo.Metric("accuracy", "max", "share of images whose most probable class is the right one"),
             zoo.Metric("cross_entropy", "min", "mean negative log-probability of the right class", "nats"),
