@@ -9,6 +9,7 @@ epoch): restoring these makes a resumed run bitwise equal to one that was never 
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import math
 import signal
@@ -118,6 +119,11 @@ class _Fit:
         precision.prepare(self.model, self.state.precision)
         if average is not None:
             precision.prepare(average, self.state.precision)
+        self.arithmetic: contextlib.AbstractContextManager[object] = (
+            torch.autocast(self.device.type, torch.bfloat16)
+            if self.state.precision == "bfloat16"
+            else contextlib.nullcontext()
+        )
         self.objective = processes.wrap(_Objective(self.model, loss))
         self.saved_at = time.monotonic()
         self.run.record(precision=self.state.precision, threads=torch.get_num_threads(), world=processes.world)
@@ -168,7 +174,7 @@ class _Fit:
     def _step(self, batch: Any) -> dict[str, Tensor]:
         state = self.state
         self.run.progress = state.step / self.steps
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=state.precision == "bfloat16"):
+        with self.arithmetic:
             figures = self.objective(batch)
         self.model.zero_grad(set_to_none=True)  # the optimizer's own takes five times as long
         figures["loss"].backward()
@@ -281,5 +287,7 @@ class _Fit:
         return TrainingError(f"{what}. {last}\nNext: train again with {advice}.")
 
     def _emit(self, kind: str, epoch: int = 0, values: Mapping[str, Any] | None = None, message: str = "") -> None:
+        if not self.run.listeners:
+            return
         event = Event(kind, self.state.step, self.steps, epoch + 1, self.config.epochs, values or {}, message)
         self.run.emit(event)
