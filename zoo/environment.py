@@ -1,11 +1,19 @@
-"""What the environment says: folders for data sets, caches and settings, and this process's place under torchrun."""
+"""What surrounds a process: folders for data, caches and settings, its place under torchrun, versions and machine."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import platformdirs
+
+RECORDED = ("plugin-zoo", "torch", "torchvision", "numpy", "safetensors", "pluggy")
+"""Distributions whose versions a run records."""
 
 
 def cache_folder() -> Path:
@@ -38,3 +46,39 @@ def offline() -> bool:
 def rank_and_world() -> tuple[int, int]:
     """(rank, number of processes) as torchrun says; (0, 1) without it."""
     return int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def conditions(device: str) -> dict[str, Any]:
+    """What a figure depends on beside the code: versions, machine, the commit of the user's folder if any."""
+    import torch
+
+    facts: dict[str, Any] = {"python": platform.python_version(), "platform": platform.platform()}
+    facts["cpu"] = torch.backends.cpu.get_cpu_capability()
+    facts["cores"] = os.cpu_count()
+    if device.startswith("cuda"):
+        facts["gpu"] = torch.cuda.get_device_name()
+    facts["versions"] = versions()
+    facts["git"] = _git_commit()
+    return facts
+
+
+def versions(*more: str) -> dict[str, str]:
+    """Versions of the distributions that matter and of `more`, as far as they are installed."""
+    found = {}
+    for name in (*RECORDED, *more):
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
+
+
+def _git_commit() -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None

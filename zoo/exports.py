@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from zoo import files, runs, weights
+from zoo import environment, files, weights
 from zoo.errors import ExportError, UnknownNameError
 from zoo.loading import OUT, open_model
 from zoo.runs import Run
@@ -110,7 +110,7 @@ def write(
             "outputs": list(spec.outputs),
             "compared": {"sizes": list(BATCHES), "largest_difference": worst, "allowed": TOLERANCE[format]},
             "control": {"changed": "one weight by its own size and 1", "largest_difference": control},
-            "versions": {name: v for name in (*runs.RECORDED, "onnx", "onnxruntime") if (v := runs.installed(name))},
+            "versions": environment.versions("onnx", "onnxruntime"),
             "made": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         }
     files.write_json(path.with_name(f"{path.name}.json"), certificate)

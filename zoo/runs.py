@@ -14,23 +14,19 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import platform
 import re
 import shlex
-import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import filelock
 
 from zoo import files
-from zoo.environment import rank_and_world
+from zoo.environment import conditions, rank_and_world
 from zoo.errors import PluginError, RunError, UnknownNameError, ZooError
 from zoo.spec import DatasetInfo, Event, ModelSpec
 
@@ -41,7 +37,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 WEIGHTS = "weights.safetensors"
-RECORDED = ("plugin-zoo", "torch", "torchvision", "numpy", "safetensors", "pluggy")
 Listener = Callable[[Event], None]
 
 
@@ -266,40 +261,5 @@ def describe(run: Run, set_by: Mapping[str, str], code: Mapping[str, str]) -> No
         state="training",
         started=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         command=command(run, set_by),
-        environment=environment(run.device),
+        environment=conditions(run.device),
     )
-
-
-def environment(device: str) -> dict[str, Any]:
-    """What a figure depends on beside the code: versions, machine, the commit of the user's folder if any."""
-    import torch
-
-    facts: dict[str, Any] = {"python": platform.python_version(), "platform": platform.platform()}
-    facts["cpu"] = torch.backends.cpu.get_cpu_capability()
-    facts["cores"] = os.cpu_count()
-    if device.startswith("cuda"):
-        facts["gpu"] = torch.cuda.get_device_name()
-    facts["versions"] = {name: found for name in RECORDED if (found := installed(name))}
-    facts["git"] = _git_commit()
-    return facts
-
-
-def installed(distribution: str) -> str | None:
-    """The version of an installed distribution."""
-    try:
-        return version(distribution)
-    except PackageNotFoundError:
-        return None
-
-
-def _git_commit() -> str | None:
-    try:
-        done = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
-            capture_output=True,
-            text=True,
-            timeout=10,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() or None

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from zoo import config as configs
-from zoo import datasets, evaluation, examine, generators, listing, registry, report, runs, shapes, weights
+from zoo import datasets, environment, evaluation, examine, generators, listing, registry, report, runs, shapes, weights
 from zoo.catalog import read_toml
 from zoo.errors import ConfigError, InterruptedRunError, PluginError, RunError, UnknownNameError
 from zoo.loading import OUT, build, describe_weights, resolve_device
@@ -227,7 +227,7 @@ def _code(plugin: registry.Model) -> dict[str, str]:
 
 def _warn_of_changes(plugin: registry.Model, run: Run) -> None:
     record, _ = runs.read(run.folder)
-    was, now = record["environment"], runs.environment(run.device)
+    was, now = record["environment"], environment.conditions(run.device)
     facts = {"python": (was["python"], now["python"]), "cpu": (was["cpu"], now["cpu"])}
     facts |= {name: (old, now["versions"].get(name)) for name, old in was["versions"].items()}
     facts |= {f"the plugin's {name}": (record[name], new) for name, new in _code(plugin).items()}
