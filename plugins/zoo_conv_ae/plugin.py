@@ -20,13 +20,13 @@ api_version = 1
 
 
 class Config(zoo.Config):
-    """The recipe for MNIST."""
+    """The recipe for MNIST, under 20 minutes on two cores; `long` is that of the published weights."""
 
     latent_dim: int = zoo.field(default=32, doc="numbers that an image is squeezed through", ge=2, le=128)
     channels: tuple[int, ...] = zoo.field(default=(32, 64), doc="filters of each stage; each halves the image", ge=1)
     blocks: tuple[int, ...] = zoo.field(default=(1, 2), doc="residual blocks in each stage", ge=0)
     looks: int = zoo.field(default=5, doc="times that the encoder corrects the latents by what they decode to", ge=1)
-    epochs: int = zoo.field(default=16, doc="passes over the training images", ge=1)
+    epochs: int = zoo.field(default=5, doc="passes over the training images", ge=1)
     batch_size: int = zoo.field(default=64, doc="images in one step", ge=1)
     lr: float = zoo.field(default=3e-3, doc="peak learning rate of AdamW", gt=0)
     warmup: float = zoo.field(default=0.2, doc="share of the steps in which the rate climbs", gt=0, lt=1)
@@ -44,7 +44,7 @@ def zoo_model() -> zoo.ModelSpec:
         paper="Hinton & Salakhutdinov: Reducing the dimensionality of data with neural networks, 2006",
         config=Config,
         datasets=("mnist", "fashion-mnist", "digits"),
-        recipes={"digits": {"epochs": 100, "batch_size": 64, "ema_decay": 0.98}},
+        recipes={"long": {"epochs": 16}, "digits": {"epochs": 100, "batch_size": 64, "ema_decay": 0.98}},
         metrics=(
             zoo.Metric("mse", "min", "mean squared error of a pixel in [0, 1]"),
             zoo.Metric("pca_mse", "min", "the same of as many principal components, the best linear autoencoder"),

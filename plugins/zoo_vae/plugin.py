@@ -23,7 +23,7 @@ api_version = 1
 
 
 class Config(zoo.Config):
-    """The recipe for MNIST, 20 minutes on two cores."""
+    """The recipe for MNIST, under 20 minutes on two cores; `long` is that of the published weights."""
 
     latent_dim: int = zoo.field(default=32, doc="numbers that an image is drawn from", ge=2, le=128)
     channels: tuple[int, ...] = zoo.field(default=(32, 64), doc="filters of each stage; each halves the image", ge=1)
@@ -33,7 +33,7 @@ class Config(zoo.Config):
     beta: float = zoo.field(default=1.0, doc="weight of the KL divergence; 1: the ELBO", ge=0)
     kl_warmup: float = zoo.field(default=0.1, doc="share of the run in which beta climbs from 0", ge=0, le=1)
     free_bits: float = zoo.field(default=0.0, doc="nats of KL, over all latents, that cost nothing", ge=0)
-    epochs: int = zoo.field(default=20, doc="passes over the training images", ge=1)
+    epochs: int = zoo.field(default=8, doc="passes over the training images", ge=1)
     batch_size: int = zoo.field(default=128, doc="images in one step", ge=1)
     lr: float = zoo.field(default=2e-3, doc="peak learning rate of AdamW", gt=0)
     grad_clip: float = zoo.field(default=200.0, doc="largest norm of the gradient of the ELBO in nats", ge=0)
@@ -51,7 +51,10 @@ def zoo_model() -> zoo.ModelSpec:
         paper="Kingma & Welling: Auto-encoding variational Bayes, 2014",
         config=Config,
         datasets=("mnist", "fashion-mnist", "digits"),
-        recipes={"digits": {"epochs": 100, "batch_size": 64, "ema_decay": 0.98, "latent_dim": 16}},
+        recipes={
+            "long": {"epochs": 20},
+            "digits": {"epochs": 100, "batch_size": 64, "ema_decay": 0.98, "latent_dim": 16},
+        },
         metrics=(
             zoo.Metric("elbo", "max", "evidence lower bound of a dynamically binarised image, one draw", "nats"),
             zoo.Metric("nll", "min", "negative log-likelihood, importance-weighted", "nats"),
