@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shlex
 from collections.abc import Callable
@@ -13,7 +14,7 @@ import torch
 from conftest import Cli
 from PIL import Image
 
-from zoo import runs, training, weights
+from zoo import datasets, registry, report, runs, training, weights
 from zoo.errors import RunError, UnknownNameError
 
 TINY = {
@@ -94,6 +95,22 @@ def test_the_card_tells_the_figures_of_the_run(finished: Path) -> None:
         assert f"plots/{name}.png" in card
         with Image.open(finished / "plots" / f"{name}.png") as picture:
             assert min(picture.size) > 400
+
+
+@pytest.mark.parametrize("first", [0.0053, 0.0068, 0.02, 0.13, 2.4])
+def test_the_curve_has_numbers_that_do_not_overlap(finished: Path, first: float, tmp_path: Path) -> None:
+    log = [{"kind": "epoch", "epoch": n, "step": n, "loss": value} for n, value in enumerate((first, 0.0049), 1)]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in log))
+    run = runs.Run(registry.load("cnn-mnist").spec, None, datasets.describe("digits"), folder=tmp_path)
+    figure = report.curve(run)
+    figure.draw_without_rendering()
+    axes = figure.axes[0]
+    low, high = axes.get_ylim()
+    labels = [*axes.yaxis.get_ticklabels(which="both")]
+    shown = [label for label in labels if label.get_text() and low <= label.get_position()[1] <= high]
+    boxes = sorted((label.get_window_extent() for label in shown), key=lambda box: box.y0)
+    assert len(boxes) > 1
+    assert all(above.y0 > below.y1 for below, above in itertools.pairwise(boxes))
 
 
 def test_runs_are_listed_with_broken_ones_named(finished: Path, json_of: Callable[..., Any], cli: Cli) -> None:

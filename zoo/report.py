@@ -37,7 +37,7 @@ def save_figure(figure: Figure, path: Path) -> Path:
 def curve(run: Run) -> Figure:
     """Loss and other figures over the epochs, from metrics.jsonl; single steps lie faintly behind."""
     from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+    from matplotlib.ticker import LogLocator, MaxNLocator, StrMethodFormatter
 
     lines = runs.read_log(run.folder)
     steps = [line for line in lines if line["kind"] == "step"]
@@ -61,8 +61,11 @@ def curve(run: Run) -> Figure:
         low, high = min(e[name] for e in epochs), max(e[name] for e in epochs)
         if name == "loss" and low > 0:
             axes.set_yscale("log")
+            bottom, top = axes.get_ylim()
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-            axes.yaxis.set_minor_formatter(StrMethodFormatter("{x:g}"))
+            # A narrow range may hold no more than one of 1, 2 and 5; in a wide one, further numbers would overlap.
+            axes.yaxis.set_minor_formatter(StrMethodFormatter("{x:g}" if top < 5 * bottom else ""))
         elif high > low:  # the first steps would flatten all that follows
             axes.set_ylim(low - 0.15 * (high - low), high + 0.15 * (high - low))
         axes.set_xlabel("epoch")
