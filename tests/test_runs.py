@@ -98,7 +98,7 @@ def test_the_card_tells_the_figures_of_the_run(finished: Path) -> None:
 
 
 @pytest.mark.parametrize("first", [0.0053, 0.0068, 0.02, 0.13, 2.4])
-def test_the_curve_has_numbers_that_do_not_overlap(finished: Path, first: float, tmp_path: Path) -> None:
+def test_the_curve_has_numbers_that_do_not_overlap(first: float, tmp_path: Path) -> None:
     log = [{"kind": "epoch", "epoch": n, "step": n, "loss": value} for n, value in enumerate((first, 0.0049), 1)]
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in log))
     run = runs.Run(registry.load("cnn-mnist").spec, None, datasets.describe("digits"), folder=tmp_path)
@@ -106,7 +106,7 @@ def test_the_curve_has_numbers_that_do_not_overlap(finished: Path, first: float,
     figure.draw_without_rendering()
     axes = figure.axes[0]
     low, high = axes.get_ylim()
-    labels = [*axes.yaxis.get_ticklabels(which="both")]
+    labels = axes.yaxis.get_ticklabels(which="both")
     shown = [label for label in labels if label.get_text() and low <= label.get_position()[1] <= high]
     boxes = sorted((label.get_window_extent() for label in shown), key=lambda box: box.y0)
     assert len(boxes) > 1
