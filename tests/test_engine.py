@@ -57,10 +57,15 @@ def toy_run(folder: Path, resuming: bool = False, **values: Any) -> Run:
     return run
 
 
-def toy_batches(size: int = 8) -> zoo.Batches:
+def toy_batches(size: int = 8, run: Run | None = None) -> zoo.Batches:
+    """With a run, its progress changes the examples."""
+
+    def transform(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        return noisy(x * (1 + run.progress) if run else x, y)
+
     generator = torch.Generator().manual_seed(1)
     x, y = torch.randn(48, 5, generator=generator), torch.randint(0, 3, (48,), generator=generator)
-    return zoo.Batches(x, y, batch_size=size, transform=noisy)
+    return zoo.Batches(x, y, batch_size=size, transform=transform)
 
 
 def train(folder: Path, resuming: bool = False, stop_at: int | None = None, **values: Any) -> dict[str, Tensor]:
@@ -72,7 +77,7 @@ def train(folder: Path, resuming: bool = False, stop_at: int | None = None, **va
             os.kill(os.getpid(), signal.SIGTERM)
 
     run.listeners.append(stop)
-    zoo.fit(run, toy_loss, toy_batches())
+    zoo.fit(run, toy_loss, toy_batches(run=run))
     return {name: tensor.clone() for name, tensor in run.model.state_dict().items()}
 
 

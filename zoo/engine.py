@@ -154,6 +154,7 @@ class _Fit:
         self.model.train()
         for index in plan[done:]:
             share = index[self.processes.rank :: self.processes.world]
+            self.run.progress = self.state.step / self.steps
             figures = self._step(self.batches.take(share.to(self.device)))
             self._log_step(figures, epoch, every)
             if self.state.step < (epoch + 1) * self.per_epoch:
@@ -173,7 +174,6 @@ class _Fit:
 
     def _step(self, batch: Any) -> dict[str, Tensor]:
         state = self.state
-        self.run.progress = state.step / self.steps
         with self.arithmetic:
             figures = self.objective(batch)
         self.model.zero_grad(set_to_none=True)  # the optimizer's own also enters a profiler
