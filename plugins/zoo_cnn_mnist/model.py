@@ -23,10 +23,11 @@ EVALUATION_BATCH = 500
 
 
 class DigitNet(nn.Module):
-    """Convolution, batch norm (arXiv:1502.03167) and ReLU, a few times, then a cosine classifier.
+    """Convolution, max-pooling, batch norm (arXiv:1502.03167) and ReLU, a few times, then a cosine classifier.
 
-    The last convolutions are unpadded and leave a 3x3 map, so that the classifier knows where things are; pooling to
-    one pixel would forget it. Pixels need no normalisation: the first batch norm does it.
+    Pooling first leaves norm and ReLU a quarter of the pixels, which saves a fifth of a step. The last convolutions are
+    unpadded and leave a 3x3 map, so that the classifier knows where things are; pooling to one pixel would forget it.
+    Pixels need no normalisation: the first batch norm does it.
 
     Shapes:
         image: (B, 1, H, W), pixels in [0, 1]
@@ -39,8 +40,9 @@ class DigitNet(nn.Module):
         before = 1
         sizes = zip(config.channels, config.kernels, config.strides, config.paddings, config.pools, strict=True)
         for channels, kernel, stride, padding, pool in sizes:
-            layers += [nn.Conv2d(before, channels, kernel, stride, padding, bias=False), nn.BatchNorm2d(channels)]
-            layers += [nn.ReLU()] + ([nn.MaxPool2d(pool)] if pool > 1 else [])
+            layers.append(nn.Conv2d(before, channels, kernel, stride, padding, bias=False))
+            layers += [nn.MaxPool2d(pool)] if pool > 1 else []
+            layers += [nn.BatchNorm2d(channels), nn.ReLU()]
             before = channels
         self.features = nn.Sequential(*layers)
         self.classify = Cosine(before * config.widths()[-1] ** 2, classes, config.scale)
@@ -87,16 +89,24 @@ def loss(config: Config) -> Callable[[nn.Module, tuple[Tensor, Tensor]], dict[st
 
 
 class Augment:
-    """Bytes to pixels in [0, 1], each image turned, scaled, shifted and bent at random by one bilinear resampling.
+    """Bytes to pixels in [0, 1], each image distorted at random: by one bilinear resampling, then in its strokes.
 
     Affine and elastic distortions as in Simard, Steinkraus & Platt 2003; the elastic field is noise on a coarse grid,
-    smoothly enlarged, which costs less than smoothing a fine one.
+    smoothly enlarged, which costs less than smoothing a fine one. Strokes get thicker or thinner, and their edges
+    sharper or softer: a mean over 3x3 pixels is mixed in, then the contrast is stretched and shifted. At the end of a
+    run all of it fades, so that the net settles on digits as they are (arXiv:1909.09148).
     """
 
     COARSE = 5
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, progress: Callable[[], float] = lambda: 0.0) -> None:
         self.config = config
+        self.progress = progress
+
+    @property
+    def strength(self) -> float:
+        """Share of the config's amplitudes that is in force now: 1, and at the end of a run down to 0."""
+        return min(1.0, (1 - self.progress()) / self.config.fade) if self.config.fade else 1.0
 
     def __call__(self, image: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
         """(B, 1, H, W) uint8 and (B,) to (B, 1, H, W) float and (B,)."""
@@ -106,17 +116,30 @@ class Augment:
         if config.elastic:
             noise = torch.randn(len(pixels), 2, self.COARSE, self.COARSE, device=pixels.device)
             field = F.interpolate(noise, size=pixels.shape[-2:], mode="bicubic", align_corners=True)
-            grid = grid + field.permute(0, 2, 3, 1) * (config.elastic * 2 / config.image_size)
-        return F.grid_sample(pixels, grid, align_corners=False), label
+            grid = grid + field.permute(0, 2, 3, 1) * (self.strength * config.elastic * 2 / config.image_size)
+        return self._stroked(F.grid_sample(pixels, grid, align_corners=False)), label
+
+    def _stroked(self, pixels: Tensor) -> Tensor:
+        """(B, 1, H, W), each image with strokes of its own width."""
+        strength = self.strength * self.config.stroke
+        if not strength:
+            return pixels
+        soften, stretch, shift = torch.rand(3, len(pixels), 1, 1, 1, device=pixels.device)
+        soft = F.avg_pool2d(pixels, 3, stride=1, padding=1)
+        mixed = torch.lerp(pixels, soft, 0.6 * strength * soften)
+        moved = mixed * (1 + strength * stretch) + 0.25 * strength * (2 * shift - 1) * (soft > 0.02)  # not the ground
+        drawn: Tensor = moved.clamp(0, 1)
+        return drawn
 
     def _affine(self, pixels: Tensor) -> Tensor:
         """(B, 2, 3): where each output pixel is read from."""
         count, config = len(pixels), self.config
-        turn, wide, high, right, down = 2 * torch.rand(5, count, device=pixels.device) - 1
+        turn, wide, high, right, down, lean = self.strength * (2 * torch.rand(6, count, device=pixels.device) - 1)
         angle = turn * math.radians(config.rotation)
         wide, high = 1 + wide * config.scaling, 1 + high * config.scaling
         shift = torch.stack([right, down], 1) * (config.translation * 2 / config.image_size)
-        matrix = torch.stack([angle.cos() * wide, -angle.sin() * high, angle.sin() * wide, angle.cos() * high], 1)
+        leaning = (config.shear * lean - angle.sin()) * high
+        matrix = torch.stack([angle.cos() * wide, leaning, angle.sin() * wide, angle.cos() * high], 1)
         return torch.cat([matrix.view(count, 2, 2), shift[:, :, None]], 2)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch.nn import functional as F
 from zoo_cnn_mnist import model as science
 from zoo_cnn_mnist.plugin import Config
 
@@ -39,9 +40,25 @@ def test_lists_of_unequal_length_are_refused() -> None:
         Config(channels=(4,))
 
 
+STILL: dict[str, Any] = dict.fromkeys(("rotation", "translation", "scaling", "elastic", "shear", "stroke"), 0.0)
+
+
+def test_strokes_change_in_width_where_they_are_and_the_ground_stays_black() -> None:
+    images, labels = datasets.load("digits").split("train")
+    images = F.pad(images[:64], (4, 4, 4, 4))
+    drawn, _ = science.Augment(Config(**{**STILL, "stroke": 1.0, "image_size": 36}))(images, labels[:64])
+    plain = images / 255
+    ink = drawn.flatten(1).sum(1) / plain.flatten(1).sum(1)
+    assert ink.min() < 0.95
+    assert ink.max() > 1.2
+    far = F.max_pool2d(plain, 3, stride=1, padding=1) == 0
+    assert drawn[far].abs().max() < 1e-4
+    assert 0 <= drawn.min() <= drawn.max() <= 1
+
+
 def test_augmentation_without_amplitude_changes_nothing_and_with_it_moves_pixels() -> None:
     images, labels = datasets.load("digits").split("train")
-    still = science.Augment(Config(rotation=0.0, translation=0.0, scaling=0.0, elastic=0.0))
+    still = science.Augment(Config(**STILL))
     pixels, same = still(images[:16], labels[:16])
     torch.testing.assert_close(pixels, images[:16] / 255, atol=1e-4, rtol=0)
     assert torch.equal(same, labels[:16])
@@ -51,10 +68,22 @@ def test_augmentation_without_amplitude_changes_nothing_and_with_it_moves_pixels
     assert moved.max() <= 1 + 1e-6
 
 
+def test_augmentation_fades_to_nothing_at_the_end_of_a_run() -> None:
+    images, labels = datasets.load("digits").split("train")
+    progress = 0.0
+    augment = science.Augment(Config(fade=0.25), lambda: progress)
+    plain, changes = images[:200] / 255, []
+    for progress in (0.0, 0.75, 0.9, 1.0):  # noqa: B007 # the augmentation reads it
+        torch.manual_seed(0)
+        changes.append((augment(images[:200], labels[:200])[0] - plain).abs().mean().item())
+    assert changes[0] == changes[1] > 1.5 * changes[2] > 0.01
+    assert changes[3] < 1e-4
+
+
 def test_a_shift_goes_no_further_than_it_says() -> None:
     dot = torch.zeros(400, 1, 28, 28, dtype=torch.uint8)
     dot[:, 0, 14, 14] = 255
-    moved, _ = science.Augment(Config(rotation=0.0, scaling=0.0, elastic=0.0, translation=2.0))(dot, torch.zeros(400))
+    moved, _ = science.Augment(Config(**{**STILL, "translation": 2.0}))(dot, torch.zeros(400))
     rows, columns = (moved.sum((0, 1, axis)).nonzero().flatten() for axis in (3, 2))
     for found in (rows.tolist(), columns.tolist()):
         assert (found[0], found[-1]) == (12, 16)
