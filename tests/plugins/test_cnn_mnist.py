@@ -89,6 +89,16 @@ def test_a_shift_goes_no_further_than_it_says() -> None:
         assert (found[0], found[-1]) == (12, 16)
 
 
+def test_lean_moves_top_and_bottom_apart_and_no_further_than_it_says() -> None:
+    bar = torch.zeros(200, 1, 28, 28, dtype=torch.uint8)
+    bar[:, 0, 4:24, 14] = 255
+    drawn, _ = science.Augment(Config(**{**STILL, "shear": 0.3}))(bar, torch.zeros(200))
+    columns = torch.arange(28.0)
+    top, bottom = (drawn[:, 0, row] @ columns / drawn[:, 0, row].sum(1) for row in (6, 21))
+    assert 0.9 < (top - bottom).abs().max() / (15 * 0.3) <= 1.0001
+    torch.testing.assert_close(top + bottom, torch.full_like(top, 28.0), atol=0.6, rtol=0)  # about the middle
+
+
 def test_figures_by_class_by_hand() -> None:
     found = science.by_class(torch.tensor([[3, 1, 0], [0, 2, 0], [2, 0, 0]]), "abc")
     assert [row["precision"] for row in found["per_class"]] == [pytest.approx(3 / 5), pytest.approx(2 / 3), None]
