@@ -99,7 +99,7 @@ def test_the_same_seed_gives_the_same_weights_and_log(tmp_path: Path) -> None:
     assert log(tmp_path / "a") == log(tmp_path / "b")
     other = toy_run(tmp_path / "c")
     other.seed = 1
-    zoo.fit(other, toy_loss, toy_batches())
+    zoo.fit(other, toy_loss, toy_batches(run=other))
     assert not same(train(tmp_path / "d"), other.model.state_dict())
 
 
@@ -152,7 +152,7 @@ def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(tmp_path: Path
     said: list[str] = []
     run = toy_run(tmp_path / "cut", resuming=True)
     run.listeners.append(lambda event: said.append(event.message))
-    zoo.fit(run, toy_loss, toy_batches())
+    zoo.fit(run, toy_loss, toy_batches(run=run))
     assert same(run.model.state_dict(), whole)
     assert log(tmp_path / "cut") == log(tmp_path / "whole")
     assert any(newest.name in text and "digest" in text and "step 12" in text for text in said)
@@ -239,7 +239,7 @@ def test_a_full_disk_stops_training_and_the_older_checkpoint_still_resumes(tmp_p
 
         run.listeners.append(fill)
         with pytest.raises(RunError, match="no space is left"):
-            zoo.fit(run, toy_loss, toy_batches())
+            zoo.fit(run, toy_loss, toy_batches(run=run))
         (disk / "filler").unlink()
         resumed = train(disk / "run", resuming=True)
     finally:
@@ -269,7 +269,7 @@ def test_the_average_follows_the_weights(tmp_path: Path) -> None:
     weight_now = run.model.get_parameter("0.weight")
     run.listeners.append(lambda event: seen.append(weight_now.detach().clone()) if event.kind == "step" else None)
     start = weight_now.detach().clone()
-    zoo.fit(run, toy_loss, toy_batches())
+    zoo.fit(run, toy_loss, toy_batches(run=run))
     expected = start.double()
     for step, weight in enumerate(seen, 1):
         expected = expected.lerp(weight.double(), 1 - min(0.9, (1 + step) / (10 + step)))
@@ -290,7 +290,7 @@ def test_a_last_listener_that_fails_is_heard_of(tmp_path: Path, caplog: pytest.L
         raise ZeroDivisionError(event.kind)
 
     run.listeners.append(fail)
-    zoo.fit(run, toy_loss, toy_batches())
+    zoo.fit(run, toy_loss, toy_batches(run=run))
     assert "a listener failed" in caplog.text
     assert "ZeroDivisionError" in caplog.text
 
@@ -320,7 +320,7 @@ def test_validation_changes_nothing_of_the_training(tmp_path: Path) -> None:
     def validate() -> dict[str, float]:
         return {"draw": float(torch.rand(1)) + random.random()}
 
-    zoo.fit(run, toy_loss, toy_batches(), validate)
+    zoo.fit(run, toy_loss, toy_batches(run=run), validate)
     assert same(run.model.state_dict(), train(tmp_path / "plain"))
     assert sum("val_draw" in line for line in log(tmp_path / "validated")) == EPOCHS
 
