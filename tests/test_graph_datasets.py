@@ -227,7 +227,9 @@ def test_folds_share_out_every_class_and_are_fixed_by_the_seed() -> None:
         folds.deal(label, 6, seed=0)
 
 
-def test_a_fold_is_a_data_set_of_its_own() -> None:
+def test_a_fold_is_a_data_set_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZOO_DATA", str(tmp_path))  # of cora nothing is here, nor asked for: it has no folds
+    monkeypatch.setenv("ZOO_OFFLINE", "1")
     whole, first, other = (datasets.load(f"threads{end}") for end in ("", "@fold1of10", "@fold2of10-seed7"))
     assert first.info.digest == whole.info.digest != other.info.digest
     assert other.info.name == "threads@fold2of10-seed7"

@@ -53,6 +53,7 @@ def load(name: str) -> Dataset:
         DatasetError: it cannot be fetched or read, or its content is not what it should be.
     """
     if one := fold(name):
+        spec(name)  # what has no folds is refused before anything is fetched
         whole = load(one.base)
         folds = importlib.import_module("zoo.datasets.folds").splits(whole.splits, one)
         return Dataset(replace(spec(name).info, digest=digest(folds)), folds)
