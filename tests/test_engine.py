@@ -104,7 +104,7 @@ def test_the_same_seed_gives_the_same_weights_and_log(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("stop_at", [1, 5, 6, 7, 18, 23])
-@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd", "muon"])
 def test_a_stopped_run_resumes_bit_by_bit(tmp_path: Path, stop_at: int, optimizer: str) -> None:
     whole = train(tmp_path / "whole", optimizer=optimizer)
     with pytest.raises(InterruptedRunError, match=f"after step {stop_at} of {STEPS}.*\n.*zoo train --resume") as caught:
@@ -312,6 +312,35 @@ def test_the_rate_climbs_to_its_peak_and_falls_in_however_few_steps(steps: int) 
 def test_biases_and_norms_do_not_decay() -> None:
     optimizer = optimization.optimizer(toy_run(Path("x")).model, Recipe(weight_decay=0.3))
     assert [(group["weight_decay"], len(group["params"])) for group in optimizer.param_groups] == [(0.3, 2), (0.0, 4)]
+
+
+@pytest.mark.parametrize("shape", [(6, 20), (20, 6), (8, 3, 3, 3), (4, 6, 2, 2)])
+def test_muon_moves_matrices_as_torchs_own_does(shape: tuple[int, ...]) -> None:
+    weight, flat = nn.Parameter(torch.randn(shape)), nn.Parameter(torch.empty(0))
+    flat.data = weight.detach().flatten(1).clone()
+    config = zoo.Config(optimizer="muon", lr=0.1, weight_decay=0.5, momentum=0.8)
+    ours = optimization.optimizer(nn.ParameterList([weight]), config)
+    theirs = torch.optim.Muon(
+        [flat], lr=0.1, weight_decay=0.5, momentum=0.8, ns_steps=3, adjust_lr_fn="match_rms_adamw"
+    )
+    for _ in range(3):
+        start, flat.grad = flat.detach().clone(), torch.randn_like(flat)
+        weight.grad = flat.grad.clone().view(shape)
+        ours.step()
+        theirs.step()  # type: ignore[no-untyped-call]
+        # torch's own iterates in bfloat16, and the differences of the steps add up.
+        assert (weight.flatten(1) - flat).norm() < 0.1 * (flat - start).norm()
+
+
+def test_muon_moves_all_else_as_adamw_does() -> None:
+    start, gradient = torch.randn(2, 5)
+    moved = []
+    for config in (zoo.Config(optimizer="muon"), zoo.Config(optimizer="adamw")):
+        bias = nn.Parameter(start.clone())
+        bias.grad = gradient.clone()
+        optimization.optimizer(nn.ParameterList([bias]), config).step()
+        moved.append(bias.detach())
+    assert torch.equal(*moved)
 
 
 def test_validation_changes_nothing_of_the_training(tmp_path: Path) -> None:

@@ -48,12 +48,12 @@ class Config(_Typed):
 
     epochs: int = field(default=10, doc="passes over the training data", ge=1)
     batch_size: int = field(default=128, doc="examples in one step, over all processes together", ge=1)
-    optimizer: Literal["adamw", "sgd"] = field(
-        default="adamw", doc="AdamW (arXiv:1711.05101) or SGD with Nesterov momentum"
+    optimizer: Literal["adamw", "sgd", "muon"] = field(
+        default="adamw", doc="AdamW (arXiv:1711.05101), SGD with Nesterov momentum, or Muon (arXiv:2502.16982)"
     )
     lr: float = field(default=1e-3, doc="peak learning rate", gt=0)
-    weight_decay: float = field(default=0.01, doc="decoupled for AdamW; not applied to biases and norms", ge=0)
-    momentum: float = field(default=0.9, doc="momentum of SGD, first beta of AdamW", ge=0, lt=1)
+    weight_decay: float = field(default=0.01, doc="decoupled, but for SGD; not applied to biases and norms", ge=0)
+    momentum: float = field(default=0.9, doc="momentum of SGD and Muon, first beta of AdamW", ge=0, lt=1)
     beta2: float = field(default=0.99, doc="second beta of AdamW", ge=0, lt=1)
     schedule: Literal["onecycle", "cosine", "constant"] = field(default="onecycle", doc="learning rate over the run")
     warmup: float = field(default=0.3, doc="share of the steps in which onecycle climbs to its peak", gt=0, lt=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +26,62 @@ def optimizer(model: nn.Module, config: Config) -> torch.optim.Optimizer:
         return torch.optim.SGD(
             groups, lr=config.lr, momentum=config.momentum, nesterov=config.momentum > 0, fused=fused
         )
-    return torch.optim.AdamW(groups, lr=config.lr, betas=(config.momentum, config.beta2), fused=fused)
+    kind = Muon if config.optimizer == "muon" else torch.optim.AdamW
+    return kind(groups, lr=config.lr, betas=(config.momentum, config.beta2), fused=fused)
+
+
+class Muon(torch.optim.AdamW):
+    """Muon for the weights of two or four axes, that is matrices and filters, AdamW for all others.
+
+    A matrix moves by its momentum with all singular values brought near one, so that no direction is slow. The step
+    is scaled to be as large as AdamW's, which lets both use one learning rate (arXiv:2502.16982, equation 4).
+    """
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """One step; the gradients of matrices are used up."""
+        for group in self.param_groups:
+            if matrices := [p for p in group["params"] if p.grad is not None and p.ndim in (2, 4)]:
+                self._move(matrices, group)
+        super().step()
+
+    def _move(self, matrices: list[Tensor], group: dict[str, Any]) -> None:
+        lr, momentum = group["lr"], group["betas"][0]
+        gradients = [weight.grad for weight in matrices if weight.grad is not None]
+        for weight in matrices:
+            if not self.state[weight]:  # named as AdamW's, which reads and restores them
+                self.state[weight].update(step=torch.zeros(()), exp_avg=torch.zeros_like(weight))
+            weight.grad = None  # AdamW's own step leaves it out
+        averages = [self.state[weight]["exp_avg"] for weight in matrices]
+        torch._foreach_lerp_(averages, gradients, 1 - momentum)
+        steps = torch._foreach_lerp(gradients, averages, momentum)  # Nesterov's look ahead
+        torch._foreach_mul_(matrices, 1 - lr * group["weight_decay"])
+        for shape in dict.fromkeys(weight.shape for weight in matrices):
+            alike = [number for number, weight in enumerate(matrices) if weight.shape == shape]
+            moved = orthogonal(torch.stack([steps[number].flatten(1) for number in alike]))
+            scale = 0.2 * math.sqrt(max(moved.shape[1:]))
+            for number, step in zip(alike, moved, strict=True):
+                matrices[number].add_(step.view(shape), alpha=-lr * scale)
+
+
+def orthogonal(matrices: Tensor, iterations: int = 3) -> Tensor:
+    """(n, rows, columns) with the large singular values of each matrix brought near 1, by Newton-Schulz iterations.
+
+    The quintic polynomial of Jordan et al., "Muon", 2024. It is applied to the Gram matrix of the shorter side, which
+    is exact in exact arithmetic and for filters costs a third.
+    """
+    if matrices.shape[1] > matrices.shape[2]:
+        return orthogonal(matrices.mT, iterations).mT
+    gram = matrices @ matrices.mT
+    norm = gram.diagonal(dim1=1, dim2=2).sum(1)[:, None, None].clamp_min(1e-30)
+    gram, product = gram / norm, torch.eye(gram.shape[1], dtype=gram.dtype, device=gram.device) / norm.sqrt()
+    for left in reversed(range(iterations)):
+        factor = torch.baddbmm(gram, gram, gram, beta=-4.7750, alpha=2.0315)
+        factor.diagonal(dim1=1, dim2=2).add_(3.4445)
+        product = factor @ product
+        if left:
+            gram = factor @ gram @ factor
+    return product @ matrices
 
 
 def scheduler(optimizer: torch.optim.Optimizer, config: Config, steps: int) -> torch.optim.lr_scheduler.LRScheduler:
