@@ -74,17 +74,17 @@ def residuals(channels: int, count: int) -> list[nn.Module]:
 
 def normed(channels: int) -> list[nn.Module]:
     """Batch norm (arXiv:1502.03167), then ReLU."""
-    return [nn.BatchNorm2d(channels), nn.ReLU()]
+    return [nn.BatchNorm2d(channels), nn.ReLU(inplace=True)]
 
 
-def halve(before: int, after: int) -> nn.Conv2d:
-    """(B, before, H, W) to (B, after, H/2, W/2)."""
-    return nn.Conv2d(before, after, 4, stride=2, padding=1)
+def halve(before: int, after: int, side: int = 4) -> nn.Conv2d:
+    """(B, before, H, W) to (B, after, H/2, W/2), with filters of side x side pixels, an even number."""
+    return nn.Conv2d(before, after, side, stride=2, padding=side // 2 - 1)
 
 
-def double(before: int, after: int) -> nn.ConvTranspose2d:
-    """(B, before, H, W) to (B, after, 2H, 2W)."""
-    return nn.ConvTranspose2d(before, after, 4, stride=2, padding=1)
+def double(before: int, after: int, side: int = 4) -> nn.ConvTranspose2d:
+    """(B, before, H, W) to (B, after, 2H, 2W), with filters of side x side pixels, an even number."""
+    return nn.ConvTranspose2d(before, after, side, stride=2, padding=side // 2 - 1)
 
 
 def smallest(shape: Sequence[int], channels: Sequence[int], blocks: Sequence[int]) -> tuple[int, int]:

@@ -60,8 +60,9 @@ class Mixing(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x and what the block adds to it."""
-        mixed = self.positions(self.norm(x).flatten(2)).unflatten(2, x.shape[2:])
-        added: Tensor = self.channels(mixed)
+        # Positions from the left: with channels last, nothing is copied to put them last.
+        mixed = (self.positions.weight @ self.norm(x).flatten(2).mT).mT
+        added: Tensor = self.channels(mixed.unflatten(2, x.shape[2:]))
         return x + added
 
 
@@ -87,8 +88,8 @@ class UNet(nn.Module):
         low = channels[-1], height, width
         bottom = [(block, Mixing(*low)) for block in layers.residuals(channels[-1], blocks[-1])]
         self.bottom = nn.Sequential(Position(*low), *itertools.chain(*bottom))
-        self.shrink = nn.ModuleList(layers.halve(a, b) for a, b in itertools.pairwise(channels))
-        self.grow = nn.ModuleList(layers.double(b, a) for a, b in itertools.pairwise(channels))
+        self.shrink = nn.ModuleList(layers.halve(a, b, config.side) for a, b in itertools.pairwise(channels))
+        self.grow = nn.ModuleList(layers.double(b, a, config.side) for a, b in itertools.pairwise(channels))
         self.up = nn.ModuleList(nn.Sequential(*layers.residuals(*scale)) for scale in scales[:-1])
         last = nn.Conv2d(channels[0], 4 * shape[0], 3, padding=1)
         self.head = nn.Sequential(*layers.normed(channels[0]), last, nn.PixelShuffle(2))
@@ -119,14 +120,20 @@ def corrupt(image: Tensor, kind: str, sigma: Tensor, generator: torch.Generator 
     return torch.where(hit, white.float(), image)
 
 
-def loss(config: Config) -> Callable[[nn.Module, tuple[Tensor]], Tensor]:
-    """Mean squared error of a pixel, after noise of a strength drawn for each image from the config's range."""
+def loss(config: Config) -> Callable[[nn.Module, tuple[Tensor]], dict[str, Tensor]]:
+    """Mean squared error of a pixel, after noise of a strength drawn for each image from the config's range.
 
-    def of(model: nn.Module, batch: tuple[Tensor]) -> Tensor:
+    With `balance` an image counts by 1 / (0.3 + sigma), which lies between alike in squared error and alike in PSNR:
+    the error that is left grows with the noise, and PSNR is its logarithm.
+    """
+
+    def of(model: nn.Module, batch: tuple[Tensor]) -> dict[str, Tensor]:
         (image,) = batch
         span = config.sigma_max - config.sigma_min
         sigma = config.sigma_min + span * torch.rand(len(image), 1, 1, 1, device=image.device)
-        return F.mse_loss(model(corrupt(image, config.noise, sigma)), image)
+        error = F.mse_loss(model(corrupt(image, config.noise, sigma)), image, reduction="none").flatten(1).mean(1)
+        mse = error.mean()
+        return {"loss": (error / (0.3 + sigma.flatten())).mean() if config.balance else mse, "mse": mse.detach()}
 
     return of
 

@@ -21,6 +21,17 @@ SIGMAS = (0.2, 0.3, 0.5)
 """Strengths that every network is scored at."""
 
 
+PUBLISHED = {
+    "optimizer": "adamw",
+    "lr": 3e-3,
+    "batch_size": 64,
+    "balance": False,
+    "channels": (64, 96),
+    "side": 4,
+}
+"""What the recipes of the published weights have in common: they came before Muon."""
+
+
 class Config(zoo.Config):
     """The recipe for MNIST, about 20 minutes on two cores; `long` is that of the published weights.
 
@@ -36,11 +47,16 @@ class Config(zoo.Config):
         doc="largest: standard deviation of gaussian noise in pixels of [0, 1], or share of pixels hit",
         ge=0,
     )
-    channels: tuple[int, ...] = zoo.field(default=(64, 96), doc="filters at each scale; each halves the image", ge=1)
+    balance: bool = zoo.field(default=True, doc="let strong noise, which leaves more error, count less in the loss")
+    channels: tuple[int, ...] = zoo.field(default=(64, 80), doc="filters at each scale; each halves the image", ge=1)
     blocks: tuple[int, ...] = zoo.field(default=(1, 2), doc="residual blocks at each scale, down and up", ge=0)
-    epochs: int = zoo.field(default=4, doc="passes over the training images", ge=1)
+    side: Literal[2, 4] = zoo.field(default=2, doc="pixels a side of the filters that halve and double")
+    epochs: int = zoo.field(default=5, doc="passes over the training images", ge=1)
     batch_size: int = zoo.field(default=32, doc="images in one step", ge=1)
-    lr: float = zoo.field(default=3e-3, doc="peak learning rate of AdamW", gt=0)
+    optimizer: Literal["adamw", "sgd", "muon"] = zoo.field(
+        default="muon", doc="Muon for matrices and filters: fewer epochs"
+    )
+    lr: float = zoo.field(default=8e-3, doc="peak learning rate", gt=0)
     warmup: float = zoo.field(default=0.2, doc="share of the steps in which the rate climbs", gt=0, lt=1)
     ema_decay: float = zoo.field(default=0.999, doc="averages over about 1,000 steps", ge=0, lt=1)
     val_size: int = zoo.field(default=0, doc="training images held out to choose by; 0: train on all", ge=0)
@@ -67,8 +83,8 @@ def zoo_model() -> zoo.ModelSpec:
         config=Config,
         datasets=("mnist", "fashion-mnist", "digits"),
         recipes={
-            "long": {"epochs": 14, "batch_size": 64},
-            "digits": {"epochs": 100, "batch_size": 64, "ema_decay": 0.98},
+            "long": {**PUBLISHED, "epochs": 14},
+            "digits": {**PUBLISHED, "epochs": 100, "ema_decay": 0.98},
         },
         metrics=tuple(
             zoo.Metric(

@@ -52,6 +52,19 @@ def test_other_noise_hits_its_share_of_the_pixels() -> None:
     assert (salted == 1).float().mean().item() == pytest.approx(0.2, abs=0.02)
 
 
+def test_strong_noise_counts_less_where_strengths_are_balanced() -> None:
+    image = torch.rand(8, 1, 28, 28)
+    for sigma, weight in ((0.2, 2.0), (0.7, 1.0)):  # 1 / (0.3 + sigma)
+        figures = {}
+        for balance in (True, False):
+            torch.manual_seed(0)
+            config = Config(sigma_min=sigma, sigma_max=sigma, balance=balance)
+            figures[balance] = model.loss(config)(torch.nn.Identity(), (image,))
+            assert figures[balance]["mse"].item() == pytest.approx(sigma**2, rel=0.1)
+        assert figures[True]["loss"].item() == pytest.approx(weight * figures[True]["mse"].item())
+        assert torch.equal(figures[False]["loss"], figures[False]["mse"])
+
+
 def test_each_image_gets_its_own_strength() -> None:
     sigma = torch.tensor([0.1, 0.5]).view(2, 1, 1, 1)
     noise = model.corrupt(torch.zeros(2, 1, 100, 100), "gaussian", sigma)
