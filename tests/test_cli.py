@@ -129,6 +129,7 @@ def test_info_tells_recipe_and_claims(json_of: Callable[..., Any], cli: Cli) -> 
     assert all(key["doc"] for key in facts["config"])
     assert {entry["id"] for entry in facts["weights"]} == {"cnn-mnist:mnist", "cnn-mnist:digits"}
     text = cli("info", "cnn-mnist").stdout
+    assert "balance=false, channels=[64, 96]" in cli("info", "dae").stdout  # as --set takes them
     assert "cnn-mnist:mnist" in text
     layers = json_of("info", "cnn-mnist", "--shapes")
     assert layers["parameters"] == facts["weights"][0]["parameters"]

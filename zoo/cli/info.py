@@ -38,7 +38,7 @@ def command(model: str, shapes: bool, dataset: str | None, settings: tuple[str, 
         default = json.dumps(key["default"])  # as --set takes it
         click.echo(f"  {key['key']:19} {default:26} {key['doc']}")
     for name, changes in facts["recipes"].items():
-        click.echo(f"  for {name}: {', '.join(f'{key}={value}' for key, value in changes.items())}")
+        click.echo(f"  for {name}: {', '.join(f'{key}={json.dumps(value)}' for key, value in changes.items())}")
     click.echo("\nPublished weights")
     for entry in facts["weights"]:
         click.echo(f"  {entry['id']:22} {entry['parameters']:>9,} parameters")
