@@ -21,7 +21,7 @@ from zoo.errors import RunError
 KINDS = ("float32", "float32-channels-last", "bfloat16")
 """The last two lay images out with their channels last, which is what bfloat16 convolutions are fast with."""
 MUST_WIN = 1.05
-"""What is not float32 is taken only if it is this much faster, which a probe can still tell from noise."""
+"""What is not float32 is taken only if it is this much faster: near a draw, the plainest is the better bargain."""
 REPEATS = 5
 
 
