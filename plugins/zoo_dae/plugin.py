@@ -33,7 +33,7 @@ PUBLISHED = {
 
 
 class Config(zoo.Config):
-    """The recipe for MNIST, about 20 minutes on two cores; `long` is that of the published weights.
+    """The recipe for MNIST, under 20 minutes on two cores; `long` is that of the published weights.
 
     One network for every strength of noise.
     """
