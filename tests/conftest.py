@@ -100,9 +100,9 @@ def small_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return trained.run
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="session", autouse=True)
 def _hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
-    """The server, once: the client reads its address when it is first imported."""
+    """The server, before any test: the client reads its address when first imported, which PyG may do too."""
     assert "huggingface_hub" not in sys.modules
     with Hub() as hub:
         os.environ.update(hub.environment(tmp_path_factory.mktemp("hub")))
