@@ -102,7 +102,7 @@ def small_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def _hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
-    """The server, before any test: the client reads its address when first imported, which PyG may do too."""
+    """The server, before any test: the client reads its address when it is first imported."""
     assert "huggingface_hub" not in sys.modules
     with Hub() as hub:
         os.environ.update(hub.environment(tmp_path_factory.mktemp("hub")))
