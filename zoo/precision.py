@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from zoo import files
+from zoo import files, layers
 from zoo.environment import cache_folder
 from zoo.errors import RunError
 
@@ -59,7 +59,7 @@ def choose(model: nn.Module, loss: Callable[[nn.Module, Any], Any], batch: Any, 
 def prepare(model: nn.Module, precision: str) -> None:
     """Lays the weights out for the arithmetic."""
     if precision != "float32":
-        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        layers.channels_last(model)
 
 
 def _remembered(path: Any) -> dict[str, str]:

@@ -19,7 +19,7 @@ from zoo.images import centred, read_grey
 if TYPE_CHECKING:
     from zoo_cnn_mnist.plugin import Config
 
-EVALUATION_BATCH = 500
+EVALUATION_BATCH = 250
 
 
 class DigitNet(nn.Module):

@@ -122,8 +122,10 @@ def zoo_train(run: zoo.Run) -> None:
 @zoo.hookimpl
 def zoo_evaluate(run: zoo.Run) -> dict[str, Any]:
     """Accuracy, cross-entropy, precision and recall by class, the confusion matrix and its largest entries."""
+    from zoo import layers
     from zoo_cnn_mnist import model
 
+    layers.channels_last(run.model)
     metrics, confusion = model.figures(run, *run.data.split(run.split))
     return {**metrics, **model.by_class(confusion, run.data.info.classes)}
 

@@ -19,7 +19,7 @@ from zoo_dae.plugin import SIGMAS
 if TYPE_CHECKING:
     from zoo_dae.plugin import Config
 
-EVALUATION_BATCH = 500
+EVALUATION_BATCH = 250
 SEED = 0x0D4E
 """Of the noise that figures are measured with: the same for every network, so that they can be compared."""
 

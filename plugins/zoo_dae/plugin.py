@@ -116,8 +116,10 @@ def zoo_train(run: zoo.Run) -> None:
 @zoo.hookimpl
 def zoo_evaluate(run: zoo.Run) -> dict[str, Any]:
     """PSNR at each strength, beside that of the noisy input."""
+    from zoo import layers
     from zoo_dae import model
 
+    layers.channels_last(run.model)
     return model.figures(run, run.data.split(run.split)[0])
 
 

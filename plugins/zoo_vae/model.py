@@ -20,7 +20,7 @@ from zoo.images import prepare
 if TYPE_CHECKING:
     from zoo_vae.plugin import Config
 
-EVALUATION_BATCH = 500
+EVALUATION_BATCH = 250
 SEED = 0x0AE1
 """Of the binarisation and the latents that figures are measured with."""
 NLL_IMAGES, NLL_SAMPLES = 100, 500

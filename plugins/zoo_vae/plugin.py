@@ -85,8 +85,10 @@ def zoo_train(run: zoo.Run) -> None:
 @zoo.hookimpl
 def zoo_evaluate(run: zoo.Run) -> dict[str, Any]:
     """ELBO, its two terms, an importance-weighted likelihood, and whether the posterior has collapsed."""
+    from zoo import layers
     from zoo_vae import model
 
+    layers.channels_last(run.model)
     return model.figures(run, run.data.split(run.split)[0])
 
 
