@@ -138,7 +138,6 @@ def figures(run: zoo.Run) -> dict[str, Any]:
     """The metrics, the error of each class, and some latents in two dimensions (principal components)."""
     train, train_labels = run.data.split("train")
     images, labels = run.data.split(run.split)
-    layers.channels_last(run.model)
     errors, latent = looks(run, images)
     error = errors[:, -1]
     probed = len(train) if run.full else min(PROBED, len(train))

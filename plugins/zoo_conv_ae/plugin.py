@@ -77,8 +77,10 @@ def zoo_train(run: zoo.Run) -> None:
 @zoo.hookimpl
 def zoo_evaluate(run: zoo.Run) -> dict[str, Any]:
     """The error beside that of as many principal components, and how well the latents tell the classes apart."""
+    from zoo import layers
     from zoo_conv_ae import model
 
+    layers.channels_last(run.model)
     return model.figures(run)
 
 
